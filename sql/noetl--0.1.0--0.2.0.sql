@@ -306,6 +306,8 @@ CREATE INDEX message_expires_idx ON noetl.message (expires_at);
 
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+COMMENT ON COLUMN noetl.pending.event_id IS
+    '0: the execution is to be cancelled; negative: the child with that id has ended at created_at, while the execution was busy';
 -- Written by the reaper only, and nearly always empty.
 CREATE TABLE noetl.reaper_failure (
     execution_id bigint      PRIMARY KEY,
@@ -353,6 +355,7 @@ ALTER TABLE noetl.queue ADD COLUMN limits jsonb;
 ALTER TABLE noetl.queue ADD COLUMN fair_key text;
 ALTER TABLE noetl.queue ADD COLUMN fair_weight real;
 ALTER TABLE noetl.queue ADD COLUMN visit integer;
+ALTER TABLE noetl.queue ADD COLUMN slot_of bigint;
 
 COMMENT ON TABLE noetl.queue IS
     'tasks that are ready, leased or waiting for a retry; the transaction that records the end of a task deletes its row';
@@ -371,6 +374,7 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.slot_of IS 'the queue_id of the task before it in its execution whose slot it has kept; null: the task has slots of its own, or none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
 COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
@@ -402,7 +406,7 @@ CREATE TABLE noetl.slot (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE noetl.slot IS
     'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
-COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task that has got it, which may have left it to a later one (queue.slot_of); of an execution: its place among those that wait';
 COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
 COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
 COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';
@@ -1234,6 +1238,19 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
     'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
+-- noetl-worker says what its sessions are called, unless a pooler is between them and it;
+-- of other workers nobody knows whether they keep one.
+CREATE FUNCTION noetl.worker_has_gone(runtime jsonb) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT pg_is_in_recovery() AND runtime ->> 'application' IS NOT NULL
+           AND NOT EXISTS (SELECT FROM pg_stat_activity AS a
+                            WHERE a.datname = current_database() AND a.application_name = runtime ->> 'application')
+$$;
+
+COMMENT ON FUNCTION noetl.worker_has_gone(jsonb) IS
+    'whether a worker that keeps its session has none any more; part of noetl.why()';
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -1243,7 +1260,9 @@ CREATE FUNCTION noetl.why_queued(task noetl.queue)
 AS $$
     WITH asked AS (
         SELECT w.worker_id, a.key AS type, (a.value #>> '{}')::timestamptz AS at,
-               coalesce(w.connected, false) OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min' AS alive
+               coalesce(w.connected, false)
+               OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min'
+                  AND NOT coalesce(noetl.worker_has_gone(r.runtime), false) AS alive
           FROM noetl.worker AS w
           JOIN noetl.runtime AS r ON r.name = w.worker_id
          CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(r.capabilities -> 'types') WHEN 'object'
@@ -1269,6 +1288,10 @@ AS $$
            CASE WHEN (SELECT count(*) FROM last) = 0
                 THEN format('No worker is known to have asked for type "%s". The task has been ready for %s.',
                             task.node_type, noetl.span(clock_timestamp() - task.created_at))
+                WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
+                     AND last.at > clock_timestamp() - interval '5 min'
+                THEN format('No worker that takes tasks of type "%s" is connected; worker "%s" was the last, %s ago.',
+                            task.node_type, last.worker_id, noetl.span(clock_timestamp() - last.at))
                 WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
                 THEN format('No worker has asked for type "%s" for %s; worker "%s" was the last.', task.node_type,
                             noetl.span(clock_timestamp() - last.at), last.worker_id)
@@ -1850,7 +1873,8 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_queued(noetl.queue), noetl.worker_has_gone(jsonb), noetl.why_blocked(bigint),
+    noetl.why_paused(noetl.queue), noetl.type_paused(text),
     noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

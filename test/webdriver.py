@@ -110,8 +110,18 @@ class Browser:
     def text(self, selector="main"):
         return self.script("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", selector)
 
+    def on_element(self, selector, action, body):
+        """Does something with an element; again when the page has taken it anew meanwhile."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.call("/element/%s/%s" % (self.element(selector), action), body)
+            except RuntimeError as error:
+                if "stale element" not in str(error) or time.monotonic() > until:
+                    raise
+
     def click(self, selector):
-        self.call("/element/%s/click" % self.element(selector), {})
+        self.on_element(selector, "click", {})
 
     def leave(self, selector):
         """Clicks what leads to another page, and waits for that."""
@@ -123,9 +133,8 @@ class Browser:
 
     def type(self, selector, text):
         """Types into a field in the place of what it has."""
-        element = self.element(selector)
-        self.call("/element/%s/clear" % element, {})
-        self.call("/element/%s/value" % element, {"text": text})
+        self.on_element(selector, "clear", {})
+        self.on_element(selector, "value", {"text": text})
 
     def keys(self, text):
         """Presses keys, whatever has the focus."""

@@ -296,6 +296,8 @@ CREATE TABLE noetl.pending (
 );
 COMMENT ON TABLE noetl.pending IS
     'events that wait for their decision, such as those stored while noetl.broker was off; noetl.enqueue_next() decides on them';
+COMMENT ON COLUMN noetl.pending.event_id IS
+    '0: the execution is to be cancelled; negative: the child with that id has ended at created_at, while the execution was busy';
 
 -- Written by the reaper only, and nearly always empty.
 CREATE TABLE noetl.reaper_failure (
@@ -370,7 +372,8 @@ CREATE TABLE noetl.queue (
     limits              jsonb,
     fair_key            text,
     fair_weight         real,
-    visit               integer
+    visit               integer,
+    slot_of             bigint
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 ALTER SEQUENCE noetl.queue_seq OWNED BY noetl.queue.queue_id;
 COMMENT ON TABLE noetl.queue IS
@@ -390,6 +393,7 @@ COMMENT ON COLUMN noetl.queue.queue_timeout IS 'how long the task may wait for i
 COMMENT ON COLUMN noetl.queue.leased_by IS 'the role that has leased the task: the lease is good for its members only';
 COMMENT ON COLUMN noetl.queue.attempts_before IS 'how many attempts were made before the task was given new ones; max_attempts includes them';
 COMMENT ON COLUMN noetl.queue.limits IS 'the limits that the task needs a slot of, in the order in which it gets them; null: none';
+COMMENT ON COLUMN noetl.queue.slot_of IS 'the queue_id of the task before it in its execution whose slot it has kept; null: the task has slots of its own, or none';
 COMMENT ON COLUMN noetl.queue.fair_key IS 'ready tasks of the same type and priority are handed out in turn, key by key; null: by themselves, one after the other';
 COMMENT ON COLUMN noetl.queue.fair_weight IS 'how many turns the key has in a round; null: 1';
 COMMENT ON COLUMN noetl.queue.visit IS 'of a step that takes one branch of several, or starts for each of them: which visit of the step this is; null: of another step';
@@ -425,7 +429,7 @@ CREATE TABLE noetl.slot (
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE noetl.slot IS
     'slots of limits: those that tasks and executions have, and what waits for one; who waits longest comes first';
-COMMENT ON COLUMN noetl.slot.queue_id IS 'the task; of an execution: its place among those that wait';
+COMMENT ON COLUMN noetl.slot.queue_id IS 'the task that has got it, which may have left it to a later one (queue.slot_of); of an execution: its place among those that wait';
 COMMENT ON COLUMN noetl.slot.ordinal IS 'which of its limits, from 0: they are asked for one after the other';
 COMMENT ON COLUMN noetl.slot.task IS 'false: the execution itself';
 COMMENT ON COLUMN noetl.slot.held IS 'false: it waits';

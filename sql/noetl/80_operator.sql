@@ -348,6 +348,19 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
 COMMENT ON FUNCTION noetl.progress(bigint) IS
     'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
 
+-- noetl-worker says what its sessions are called, unless a pooler is between them and it;
+-- of other workers nobody knows whether they keep one.
+CREATE FUNCTION noetl.worker_has_gone(runtime jsonb) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT pg_is_in_recovery() AND runtime ->> 'application' IS NOT NULL
+           AND NOT EXISTS (SELECT FROM pg_stat_activity AS a
+                            WHERE a.datname = current_database() AND a.application_name = runtime ->> 'application')
+$$;
+COMMENT ON FUNCTION noetl.worker_has_gone(jsonb) IS
+    'whether a worker that keeps its session has none any more; part of noetl.why()';
+
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -357,7 +370,9 @@ CREATE FUNCTION noetl.why_queued(task noetl.queue)
 AS $$
     WITH asked AS (
         SELECT w.worker_id, a.key AS type, (a.value #>> '{}')::timestamptz AS at,
-               coalesce(w.connected, false) OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min' AS alive
+               coalesce(w.connected, false)
+               OR (a.value #>> '{}')::timestamptz > clock_timestamp() - interval '5 min'
+                  AND NOT coalesce(noetl.worker_has_gone(r.runtime), false) AS alive
           FROM noetl.worker AS w
           JOIN noetl.runtime AS r ON r.name = w.worker_id
          CROSS JOIN LATERAL jsonb_each(CASE jsonb_typeof(r.capabilities -> 'types') WHEN 'object'
@@ -383,6 +398,10 @@ AS $$
            CASE WHEN (SELECT count(*) FROM last) = 0
                 THEN format('No worker is known to have asked for type "%s". The task has been ready for %s.',
                             task.node_type, noetl.span(clock_timestamp() - task.created_at))
+                WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
+                     AND last.at > clock_timestamp() - interval '5 min'
+                THEN format('No worker that takes tasks of type "%s" is connected; worker "%s" was the last, %s ago.',
+                            task.node_type, last.worker_id, noetl.span(clock_timestamp() - last.at))
                 WHEN NOT EXISTS (SELECT FROM takers AS t WHERE t.alive)
                 THEN format('No worker has asked for type "%s" for %s; worker "%s" was the last.', task.node_type,
                             noetl.span(clock_timestamp() - last.at), last.worker_id)
@@ -969,7 +988,8 @@ REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(te
     noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
     noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
     noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.why_blocked(bigint), noetl.why_paused(noetl.queue), noetl.type_paused(text),
+    noetl.why_queued(noetl.queue), noetl.worker_has_gone(jsonb), noetl.why_blocked(bigint),
+    noetl.why_paused(noetl.queue), noetl.type_paused(text),
     noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
     noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
     noetl.report(bigint) FROM PUBLIC;

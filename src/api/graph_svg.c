@@ -236,7 +236,8 @@ graph_append_svg(StringInfo out, const Graph *graph)
 	appendStringInfo(out, "<svg viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\""
 					 " aria-label=\"graph of the playbook\">\n"
 					 "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\""
-					 " markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">"
+					 " markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\""
+					 " orient=\"auto\">"
 					 "<path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
 					 width, height, width, height);
 	for (int i = 0; i < graph->nedges; i++)

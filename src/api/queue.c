@@ -102,9 +102,9 @@ lease_argument(FunctionCallInfo fcinfo, int argument)
 
 /* LeasedRow: puts the row into the result set. */
 static void
-return_row(void *arg, TupleTableSlot *slot)
+return_row(void *arg, TupleTableSlot *slot, TimestampTz lease_until)
 {
-	wake_timer(DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL)));
+	wake_timer(lease_until);
 	tuplestore_puttupleslot((Tuplestorestate *) arg, slot);
 }
 
@@ -308,23 +308,37 @@ is_overdue(const QueueRow *row)
 	return row->deadline != 0 && row->deadline <= GetCurrentTimestamp();
 }
 
+/*
+ * Reads a task under the lock of its execution; returns false when it is gone.  Which
+ * execution that is tells the row, or, before it is read, what the session remembers.
+ */
+static bool
+read_locked_task(Store *store, int64 queue_id, QueueRow *row)
+{
+	int64		remembered = store_recall_execution(store, queue_id);
+
+	if (remembered != 0)
+		engine_lock(remembered);
+	if (!store_get_task(store, queue_id, row))
+		return false;
+	if (row->execution_id == remembered)
+		return true;
+	engine_lock(row->execution_id);
+	return store_task_unchanged(store, row) || store_get_task(store, queue_id, row);
+}
+
 /* Stores the end of a leased task; returns false when the lease was lost. */
 static bool
 end_task(Store *store, int64 queue_id, const char *worker_id, EventType type,
 		 Jsonb *result, const char *error)
 {
 	QueueRow	row;
-	bool		held = false;
+	bool		held = read_locked_task(store, queue_id, &row) && holds(&row, worker_id);
 
-	if (store_get_task(store, queue_id, &row))
-	{
-		engine_lock(row.execution_id);
-		held = (store_task_unchanged(store, &row) || store_get_task(store, queue_id, &row)) &&
-			holds(&row, worker_id);
-	}
 	if (held)
 	{
 		engine_check_lease(store, &row);
+		store_note_locked_task(store);
 		engine_ingest_task_event(store, &row, type, result, error,
 								 type == EVENT_ACTION_ERROR && is_overdue(&row) ?
 								 REAPED_TIMEOUT : NULL);

@@ -477,7 +477,9 @@ find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		CHECK_FOR_INTERRUPTS();
 		scope.index = i;
 		scope.item = &items->values[i];
-		rendered = template_render(query->order_by->key, &scope.template, &key, error);
+		rendered = (query->order_by->members ||
+					!template_lacks_name(query->order_by->key, &scope.template, error)) &&
+			template_render(query->order_by->key, &scope.template, &key, error);
 		MemoryContextSwitchTo(old);
 		if (!rendered)
 			return blame_item(error, "order_by", i);

@@ -12,12 +12,15 @@
 #include "broker/node_id.h"
 #include "playbook/playbook.h"
 
+/* {"attempt": 1}, the meta of most events about a task; NULL: it has not been built. */
+static Jsonb *first_attempt = NULL;
+
 /* Fills in the visit and the item that an event is about. */
 static void
 parse_node(Event *event)
 {
-	event->visit = node_id_visit(event->node_id, event->execution_id, event->node_name);
-	event->item = node_id_item(event->node_id, event->execution_id, event->node_name);
+	node_id_parse(event->node_id, event->execution_id, event->node_name, &event->visit,
+				  &event->item);
 	event->item_in_node_id = event->item >= 0;
 	if (event->item < 0 && event->has_index && event->current_index >= 0)
 		event->item = event->current_index;
@@ -177,6 +180,11 @@ parse_meta(Event *event)
 
 	if (event->meta == NULL)
 		return;
+	if (event->meta == first_attempt && event->type == EVENT_ACTION_COMPLETED)
+	{
+		event->attempt = 1;
+		return;
+	}
 	json_from_jsonb(event->meta, &meta);
 	event->ignored = json_get(&meta, "ignored", &value);
 	if (json_get_int(&meta, "attempt", &attempt) && attempt > 0 && attempt <= INT_MAX)
@@ -267,13 +275,12 @@ event_set_node_id(Event *event, const char *node_id)
 Jsonb *
 event_attempt_meta(int attempt, const char *reaped)
 {
-	static Jsonb *first = NULL;
 	JsonBuilder builder;
 	JsonbValue	value;
 
 	/* mostly it is {"attempt": 1}, which is built once */
-	if (attempt == 1 && reaped == NULL && first != NULL)
-		return first;
+	if (attempt == 1 && reaped == NULL && first_attempt != NULL)
+		return first_attempt;
 	json_begin_object(&builder);
 	if (attempt > 0)
 		json_add_int(&builder, "attempt", attempt);
@@ -287,9 +294,9 @@ event_attempt_meta(int attempt, const char *reaped)
 	{
 		Jsonb	   *built = json_to_jsonb(&value);
 
-		first = MemoryContextAlloc(TopMemoryContext, VARSIZE(built));
-		memcpy(first, built, VARSIZE(built));
-		return first;
+		first_attempt = MemoryContextAlloc(TopMemoryContext, VARSIZE(built));
+		memcpy(first_attempt, built, VARSIZE(built));
+		return first_attempt;
 	}
 	return json_to_jsonb(&value);
 }

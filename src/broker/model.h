@@ -210,6 +210,8 @@ typedef struct Run
 	double		fair_weight;
 	Jsonb	   *limits;			/* as limits_render() renders them; NULL: none */
 	bool		limited;		/* its row has limits */
+	int64		slot_of;		/* the task whose slot it has kept; 0: none, or its own */
+	Jsonb	   *one_limit;		/* of a row that has its slot, if it has one limit only */
 
 	void	   *handle;			/* where the row is; only its reader knows more */
 } Run;

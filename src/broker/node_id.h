@@ -17,4 +17,8 @@ extern int	node_id_visit(const char *node_id, int64 execution_id, const char *st
 /* Returns the item that a node id names; -1: none. */
 extern int	node_id_item(const char *node_id, int64 execution_id, const char *step);
 
+/* Finds both. */
+extern void node_id_parse(const char *node_id, int64 execution_id, const char *step, int *visit,
+						  int *item);
+
 #endif							/* NOETL_BROKER_NODE_ID_H */

@@ -19,6 +19,7 @@
 
 #include "broker/broker.h"
 #include "catalog/catalog.h"
+#include "catalog/query.h"
 #include "playbook/playbook.h"
 
 #define MAX_CACHED_PLAYBOOKS 128
@@ -27,6 +28,8 @@ typedef struct CacheEntry
 {
 	int64		catalog_id;		/* hash key */
 	Playbook   *playbook;
+	const char *path;			/* of the row, in the playbook's memory */
+	int			version;
 	bool		own;			/* row inserted by this transaction */
 	uint64		transaction;	/* that used it last */
 	uint64		used;			/* use_count when it was used last */
@@ -42,6 +45,7 @@ static uint64 transaction_count = 1;
 static uint64 use_count = 0;
 
 static void create_cache(void);
+static void remember_description(CacheEntry *entry);
 static Playbook *load_playbook(int64 catalog_id, bool *own);
 static void drop_entry(CacheEntry *entry);
 static void drop_stale(void);
@@ -72,11 +76,23 @@ playbook_get(int64 catalog_id)
 		MemoryContextSetParent(playbook->context, cache_context);
 		entry->playbook = playbook;
 		entry->own = own;
+		remember_description(entry);
 		cache_has_own = cache_has_own || own;
 	}
 	entry->transaction = transaction_count;
 	entry->used = ++use_count;
 	return entry->playbook;
+}
+
+/* Keeps path and version of a new entry's row. */
+static void
+remember_description(CacheEntry *entry)
+{
+	const char *path;
+
+	entry->path = NULL;
+	if (catalog_read_description(entry->catalog_id, &path, &entry->version))
+		entry->path = MemoryContextStrdup(entry->playbook->context, path);
 }
 
 /* Creates the cache and, once in a session, registers its callbacks. */
@@ -277,4 +293,18 @@ playbook_is_cached(int64 catalog_id)
 {
 	return cache != NULL && !cache_stale &&
 		hash_search(cache, &catalog_id, HASH_FIND, NULL) != NULL;
+}
+
+/* Reads path and version of a row (catalog/catalog.h). */
+bool
+catalog_describe(int64 catalog_id, const char **path, int *version)
+{
+	const CacheEntry *entry = cache == NULL || cache_stale ? NULL :
+		hash_search(cache, &catalog_id, HASH_FIND, NULL);
+
+	if (entry == NULL || entry->path == NULL)
+		return catalog_read_description(catalog_id, path, version);
+	*path = pstrdup(entry->path);
+	*version = entry->version;
+	return true;
 }

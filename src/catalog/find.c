@@ -11,18 +11,53 @@
 #include "catalog/namespace.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "catalog/query.h"
 
 /* Columns of noetl.catalog */
 enum
 {
 	CATALOG_ID = 1, CATALOG_PATH, CATALOG_VERSION, CATALOG_CREATED_AT = 9
 };
+
+/* The table and its indexes; InvalidOid: they are to be looked up by their names. */
+static struct
+{
+	Oid			table;
+	Oid			by_path;		/* the index on (path, version) */
+	Oid			by_id;
+}			known;
+
+/* Relcache callback: forgets them when one has changed.  It must not read catalogs. */
+static void
+relation_changed(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == known.table || relation == known.by_path ||
+		relation == known.by_id)
+		known.table = InvalidOid;
+}
+
+/* Looks the table and its indexes up. */
+static void
+find_relations(void)
+{
+	static bool registered = false;
+	Oid			table = catalog_relation();
+	Oid			schema = get_rel_namespace(table);
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	registered = true;
+	known.by_path = get_relname_relid("catalog_path_version_key", schema);
+	known.by_id = get_relname_relid("catalog_pkey", schema);
+	known.table = table;
+}
 
 /* A scan of an index of the catalog, as a new statement of this transaction sees it. */
 typedef struct CatalogScan
@@ -35,14 +70,13 @@ typedef struct CatalogScan
 
 /* Begins a scan.  The first key, if it is text, gets the collation of the index. */
 static void
-begin_scan(CatalogScan *scan, const char *index, ScanKey keys, int nkeys)
+begin_scan(CatalogScan *scan, bool by_path, ScanKey keys, int nkeys)
 {
-	Oid			relation = catalog_relation();
-
 	CommandCounterIncrement();
-	scan->table = table_open(relation, AccessShareLock);
-	scan->index = index_open(get_relname_relid(index, RelationGetNamespace(scan->table)),
-							 AccessShareLock);
+	if (!OidIsValid(known.table))
+		find_relations();
+	scan->table = table_open(known.table, AccessShareLock);
+	scan->index = index_open(by_path ? known.by_path : known.by_id, AccessShareLock);
 	keys[0].sk_collation = scan->index->rd_indcollation[0];
 	scan->snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	scan->scan = systable_beginscan_ordered(scan->table, scan->index, scan->snapshot,
@@ -81,7 +115,7 @@ catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_i
 						   InvalidOid, F_TEXTEQ, CStringGetTextDatum(path));
 	ScanKeyInit(&keys[1], CATALOG_VERSION, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(version));
-	begin_scan(&scan, "catalog_path_version_key", keys, version == 0 ? 1 : 2);
+	begin_scan(&scan, true, keys, version == 0 ? 1 : 2);
 	while (!found && (row = systable_getnext_ordered(scan.scan, BackwardScanDirection)) != NULL)
 	{
 		if (DatumGetTimestampTz(column(&scan, row, CATALOG_CREATED_AT)) > before)
@@ -93,16 +127,16 @@ catalog_find(const char *path, int version, TimestampTz before, int64 *catalog_i
 	return found;
 }
 
-/* Reads path and version of a row; returns false when there is no such row. */
+/* Reads path and version of a row (catalog/query.h). */
 bool
-catalog_describe(int64 catalog_id, const char **path, int *version)
+catalog_read_description(int64 catalog_id, const char **path, int *version)
 {
 	CatalogScan scan;
 	ScanKeyData key;
 	HeapTuple	row;
 
 	ScanKeyInit(&key, CATALOG_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(catalog_id));
-	begin_scan(&scan, "catalog_pkey", &key, 1);
+	begin_scan(&scan, false, &key, 1);
 	row = systable_getnext_ordered(scan.scan, ForwardScanDirection);
 	if (HeapTupleIsValid(row))
 	{

@@ -32,6 +32,12 @@ extern void catalog_end_as_owner(const OwnerSwitch *before);
 /* Runs a query, whose plan is kept for the session; raises on another result. */
 extern void catalog_run(CatalogQuery *query, Datum *values, Snapshot snapshot, int expected);
 
+/*
+ * Reads path (in CurrentMemoryContext) and version of a row from the table.  Returns false
+ * when there is no such row.
+ */
+extern bool catalog_read_description(int64 catalog_id, const char **path, int *version);
+
 /* Returns the owner of noetl.catalog. */
 extern Oid	catalog_owner(void);
 

@@ -317,37 +317,6 @@ json_copy(const JsonbValue *from, JsonbValue *to)
 	}
 }
 
-/* Opens an object; every json_add until json_end_object adds to it. */
-void
-json_begin_object(JsonBuilder *builder)
-{
-	builder->state = NULL;
-	pushJsonbValue(&builder->state, WJB_BEGIN_OBJECT, NULL);
-}
-
-/* Opens an array; every json_push until json_end_array adds to it. */
-void
-json_begin_array(JsonBuilder *builder)
-{
-	builder->state = NULL;
-	pushJsonbValue(&builder->state, WJB_BEGIN_ARRAY, NULL);
-}
-
-/* Adds a member whose key need not be NUL-terminated. */
-void
-json_add_n(JsonBuilder *builder, const char *key, int length,
-		   const JsonbValue *value)
-{
-	JsonbValue	k;
-	JsonbValue	copy = *value;
-
-	k.type = jbvString;
-	k.val.string.val = unconstify(char *, key);
-	k.val.string.len = length;
-	pushJsonbValue(&builder->state, WJB_KEY, &k);
-	pushJsonbValue(&builder->state, WJB_VALUE, &copy);
-}
-
 /* Adds a member. */
 void
 json_add(JsonBuilder *builder, const char *key, const JsonbValue *value)
@@ -393,36 +362,6 @@ json_add_bool(JsonBuilder *builder, const char *key, bool boolean)
 
 	json_bool(&value, boolean);
 	json_add(builder, key, &value);
-}
-
-/* Adds an element to the open array. */
-void
-json_push(JsonBuilder *builder, const JsonbValue *element)
-{
-	JsonbValue	copy = *element;
-
-	pushJsonbValue(&builder->state, WJB_ELEM, &copy);
-}
-
-/* Turns a tree under construction into the compact form. */
-static void
-compact(JsonbValue *tree, JsonbValue *value)
-{
-	json_from_jsonb(JsonbValueToJsonb(tree), value);
-}
-
-/* Closes the object; of members with the same key the last one stays. */
-void
-json_end_object(JsonBuilder *builder, JsonbValue *value)
-{
-	compact(pushJsonbValue(&builder->state, WJB_END_OBJECT, NULL), value);
-}
-
-/* Closes the array. */
-void
-json_end_array(JsonBuilder *builder, JsonbValue *value)
-{
-	compact(pushJsonbValue(&builder->state, WJB_END_ARRAY, NULL), value);
 }
 
 /* Returns the object {key: text}. */

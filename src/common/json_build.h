@@ -72,10 +72,26 @@ extern bool json_get_int(const JsonbValue *object, const char *key, int64 *numbe
  */
 extern bool json_number(const JsonbValue *value, double *number);
 
-/* Builds an object member by member. */
+/* A member of an object, or (key NULL) an element of an array, that is being built. */
+typedef struct JsonMember
+{
+	const char *key;			/* not NUL-terminated */
+	int			length;
+	int			order;
+	JsonbValue	value;
+} JsonMember;
+
+/*
+ * Builds an object or an array, member by member (common/json_builder.c).  Keys and values
+ * are not copied: they must live until the end.
+ */
 typedef struct JsonBuilder
 {
-	JsonbParseState *state;
+	bool		object;
+	bool		sorted;			/* the keys are, so far */
+	int			count;
+	int			room;
+	JsonMember *members;
 } JsonBuilder;
 
 extern void json_begin_object(JsonBuilder *builder);
@@ -89,6 +105,7 @@ extern void json_add_int(JsonBuilder *builder, const char *key, int64 number);
 extern void json_add_id(JsonBuilder *builder, const char *key, int64 id);
 extern void json_add_bool(JsonBuilder *builder, const char *key, bool boolean);
 extern void json_push(JsonBuilder *builder, const JsonbValue *element);
+/* Closes the object; of members with the same key the last one stays. */
 extern void json_end_object(JsonBuilder *builder, JsonbValue *value);
 extern void json_end_array(JsonBuilder *builder, JsonbValue *value);
 

@@ -65,7 +65,7 @@ make_graph(int width, int height, int labelled)
 
 	agattr(graph, AGRAPH, "nodesep", "0.35");
 	/* a label takes a rank of its own */
-	agattr(graph, AGRAPH, "ranksep", labelled > 0 ? "0.3" : "0.6");
+	agattr(graph, AGRAPH, "ranksep", labelled > 0 ? "0.4" : "0.6");
 	agattr(graph, AGNODE, "shape", "box");
 	agattr(graph, AGNODE, "fixedsize", "true");
 	agattr(graph, AGNODE, "label", "");

@@ -3,7 +3,7 @@
  *		Connections of browsers, and the threads that answer them.
  *
  * One thread of libmicrohttpd reads and writes for all connections and never waits
- * for the database: a complete request is suspended and goes to one of a few
+ * for the database: a complete request is suspended and goes to one of the
  * workers, whose answer resumes it.  Who sends or reads slowly occupies a connection,
  * for a bounded time, and no thread.
  */
@@ -26,7 +26,8 @@
 #include "server.h"
 #include "session.h"
 
-#define WORKERS			8
+/* Several sessions whose database does not answer, each with all that may wait for it */
+#define WORKERS			32
 /* Bodies: of a login, and of what one sends when logged in */
 #define SMALL_BODY		8192
 #define LARGE_BODY		(4 * 1024 * 1024)

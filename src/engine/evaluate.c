@@ -529,7 +529,8 @@ decide_event(const Occasion *occasion)
 												  "only a function has executions go on"));
 		return 0;
 	}
-	execution_get(store, event->execution_id, &execution);
+	if (!newest || !prepared_execution(event->execution_id, &execution))
+		execution_get(store, event->execution_id, &execution);
 	if (!execution.running)
 	{
 		if (event->type != EVENT_EXECUTION_START && !event->ignored)

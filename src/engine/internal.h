@@ -221,6 +221,13 @@ extern void event_assign_time(Store *store, Event *event);
 extern uint64 prepared_events;
 
 /*
+ * Reads the execution of the event that engine_ingest() is storing, as it was when the
+ * event was prepared; false when anything has been written since, or for other events: then
+ * the execution's row is to be read.
+ */
+extern bool prepared_execution(int64 execution_id, Execution *execution);
+
+/*
  * Returns whether a row is history.  Rows that carry event_id, created_at and catalog_id and are
  * inserted as the tables' owner are brought back by pg_restore or replication:
  * they are stored as they are and nothing is decided.

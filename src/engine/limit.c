@@ -227,7 +227,7 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	{
 		CHECK_FOR_INTERRUPTS();
 		after = waiter.queue_id;
-		rated = rated || limit_has_rate(&state, &waiter);
+		rated = rated || limit_is_paced(&state, &waiter);
 		full = !limit_has_room(store, &state, &waiter, now, &due);
 		if (!full && (!limit_lock_waiter(&waiter) || !grant(store, &state, &waiter, now)))
 			busy = true;
@@ -239,7 +239,8 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	if (TransactionIdIsValid(by) && !last && !rated)
 		return by;
 	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	busy = waiting.any && (busy || (!full && !rated) || TransactionIdIsValid(by) ||
+	busy = waiting.any && (busy || (full && state.writing) || (!full && !rated) ||
+						   TransactionIdIsValid(by) ||
 						   (key->due && TransactionIdIsValid(state.by)));
 	*paced = *paced || rated || due != 0 || busy;
 	write_pace(&state, full_before, due, busy, now);

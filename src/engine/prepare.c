@@ -22,6 +22,39 @@
 uint64		prepared_events = 0;
 
 /*
+ * The execution of the event that was prepared last, for the broker itself, by which
+ * command.
+ */
+static struct
+{
+	uint64		number;			/* of the event; 0: none */
+	CommandId	command;
+	Execution	execution;
+}			met;
+
+/* Remembers the execution of the event that has just been prepared. */
+static void
+remember_met(const Execution *execution)
+{
+	met.number = prepared_events;
+	met.command = GetCurrentCommandId(false);
+	met.execution = *execution;
+}
+
+/* Returns the execution of the event that is being ingested (engine/internal.h). */
+bool
+prepared_execution(int64 execution_id, Execution *execution)
+{
+	if (met.number == 0 || met.number != prepared_events ||
+		met.execution.execution_id != execution_id ||
+		met.command != GetCurrentCommandId(false))
+		return false;
+	*execution = met.execution;
+	met.number = 0;
+	return true;
+}
+
+/*
  * Raises a serialization failure when the newest event of an execution is not the
  * newest that the transaction's snapshot shows: the transaction cannot decide on
  * rows that it does not see.
@@ -231,9 +264,10 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 	if (event->type == EVENT_EXECUTION_START)
 	{
 		/* no lock: before this transaction commits, no other one sees the execution */
+		*fresh = event->execution_id == 0 ||
+			!store_get_execution(store, event->execution_id, execution);
 		if (event->execution_id == 0)
 			event->execution_id = new_execution_id();
-		*fresh = !store_get_execution(store, event->execution_id, execution);
 		if (*fresh)
 			execution_resolve(event);
 		return *fresh;
@@ -401,6 +435,9 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	fill_node(store, event);
 	if (!has_result && event_type_defaults_to_null(event->type))
 		event->result = null_result();
+	met.number = 0;
+	if (!by_client && !fresh)
+		remember_met(&execution);
 	return true;
 }
 

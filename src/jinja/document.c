@@ -220,6 +220,21 @@ unknown_name(const Template *template, int number, bool worker, SourceError *err
 }
 
 /*
+ * Returns whether a template needs a name that nobody has in its scope; then *error
+ * tells which.
+ */
+bool
+template_lacks_name(const Template *template, const TemplateScope *scope, SourceError *error)
+{
+	int			unknown = 0;
+
+	if (find_renderer(template, scope, &unknown) != RENDERER_NOBODY)
+		return false;
+	unknown_name(template, unknown, false, error);
+	return true;
+}
+
+/*
  * Turns the position of an error inside a string into one in the file around
  * it.
  */
@@ -283,49 +298,15 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 	return false;
 }
 
-/* Renders a part of a document and pushes it. */
-static bool
-push_doc(const TemplateDoc *doc, const TemplateScope *scope,
-		 JsonbParseState **state, JsonbIteratorToken token,
-		 JsonbValue **built, SourceError *error)
-{
-	JsonbValue	value;
-	int			i;
-
-	check_stack_depth();
-	bounds_work(100);
-	if (doc->kind == DOC_CONSTANT || doc->kind == DOC_TEMPLATE)
-	{
-		value = doc->value;
-		if (doc->kind == DOC_TEMPLATE && !render_string(doc, scope, &value, error))
-			return false;
-		*built = pushJsonbValue(state, token, &value);
-		return true;
-	}
-	pushJsonbValue(state, doc->kind == DOC_OBJECT ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY,
-				   NULL);
-	for (i = 0; i < doc->count; i++)
-	{
-		if (doc->kind == DOC_OBJECT)
-			pushJsonbValue(state, WJB_KEY, &doc->keys[i]);
-		if (!push_doc(doc->children[i], scope, state,
-					  doc->kind == DOC_OBJECT ? WJB_VALUE : WJB_ELEM, built, error))
-			return false;
-	}
-	*built = pushJsonbValue(state, doc->kind == DOC_OBJECT ? WJB_END_OBJECT : WJB_END_ARRAY,
-							NULL);
-	return true;
-}
-
 /* Renders a document; false and *error when that fails. */
 bool
 template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 					JsonbValue *result, SourceError *error)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *built = NULL;
-	Jsonb	   *jsonb;
+	JsonBuilder builder;
 
+	check_stack_depth();
+	bounds_work(100);
 	if (doc->kind == DOC_CONSTANT)
 	{
 		*result = doc->value;
@@ -333,12 +314,26 @@ template_doc_render(const TemplateDoc *doc, const TemplateScope *scope,
 	}
 	if (doc->kind == DOC_TEMPLATE)
 		return render_string(doc, scope, result, error);
-	if (!push_doc(doc, scope, &state, WJB_ELEM, &built, error))
-		return false;
-	jsonb = JsonbValueToJsonb(built);
-	result->type = jbvBinary;
-	result->val.binary.data = &jsonb->root;
-	result->val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	if (doc->kind == DOC_OBJECT)
+		json_begin_object(&builder);
+	else
+		json_begin_array(&builder);
+	for (int i = 0; i < doc->count; i++)
+	{
+		JsonbValue	member;
+
+		if (!template_doc_render(doc->children[i], scope, &member, error))
+			return false;
+		if (doc->kind == DOC_OBJECT)
+			json_add_n(&builder, doc->keys[i].val.string.val, doc->keys[i].val.string.len,
+					   &member);
+		else
+			json_push(&builder, &member);
+	}
+	if (doc->kind == DOC_OBJECT)
+		json_end_object(&builder, result);
+	else
+		json_end_array(&builder, result);
 	return true;
 }
 

@@ -122,6 +122,13 @@ extern bool template_refers_to_left(const Template *template, const TemplateScop
 									SourceError *error);
 
 /*
+ * Returns whether a template needs a name that nobody has in its scope; then *error
+ * tells which.
+ */
+extern bool template_lacks_name(const Template *template, const TemplateScope *scope,
+								SourceError *error);
+
+/*
  * Sets *names to the free names of a template, each once, in order of
  * appearance, and returns their number. Names of global functions (range, now,
  * ...) that are only called are not among them.

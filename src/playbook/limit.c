@@ -203,6 +203,42 @@ playbook_key_text(const JsonbValue *key)
 	return text_to_cstring(DatumGetTextPP(digest));
 }
 
+/* Adds a member to an object, behind the others; returns where its value belongs. */
+static JsonbValue *
+add_member(JsonbValue *object, const char *name)
+{
+	JsonbPair  *pair = &object->val.object.pairs[object->val.object.nPairs++];
+
+	json_string(&pair->key, name);
+	pair->order = 0;
+	return &pair->value;
+}
+
+/*
+ * Fills in one rendered limit.  A task has its limits rendered each time, so the members
+ * are written in the order that jsonb keeps them in: the shorter ones first.
+ */
+static void
+fill_limit(const LimitSpec *spec, const char *key, JsonbValue *limit)
+{
+	limit->type = jbvObject;
+	limit->val.object.nPairs = 0;
+	limit->val.object.pairs = palloc(sizeof(JsonbPair) * 7);
+	json_string(add_member(limit, "key"), key);
+	if (spec->rate > 0)
+		json_int(add_member(limit, "per"), spec->per);
+	json_string(add_member(limit, "name"), spec->name);
+	if (spec->rate > 0)
+	{
+		json_int(add_member(limit, "rate"), spec->rate);
+		json_int(add_member(limit, "burst"), spec->burst);
+	}
+	if (spec->on_limit != LIMIT_WAIT)
+		json_string(add_member(limit, "on_limit"), on_limit_words[spec->on_limit]);
+	if (spec->concurrency > 0)
+		json_int(add_member(limit, "concurrency"), spec->concurrency);
+}
+
 /*
  * Renders limits as they stand in noetl.queue; *limits is NULL when there are none.
  * False and *error when the template of a key raises.
@@ -211,40 +247,24 @@ bool
 limits_render(const LimitSpec *specs, int count, const TemplateScope *scope, Jsonb **limits,
 			  SourceError *error)
 {
-	JsonBuilder builder;
 	JsonbValue	list;
 
 	*limits = NULL;
 	if (count == 0)
 		return true;
-	json_begin_array(&builder);
+	list.type = jbvArray;
+	list.val.array.nElems = count;
+	list.val.array.rawScalar = false;
+	list.val.array.elems = palloc(sizeof(JsonbValue) * count);
 	for (int i = 0; i < count; i++)
 	{
-		const LimitSpec *spec = &specs[i];
-		JsonBuilder one;
 		JsonbValue	key;
-		JsonbValue	limit;
 
 		json_null(&key);
-		if (spec->key != NULL && !template_doc_render(spec->key, scope, &key, error))
+		if (specs[i].key != NULL && !template_doc_render(specs[i].key, scope, &key, error))
 			return false;
-		json_begin_object(&one);
-		json_add_text(&one, "name", spec->name);
-		json_add_text(&one, "key", playbook_key_text(&key));
-		if (spec->concurrency > 0)
-			json_add_int(&one, "concurrency", spec->concurrency);
-		if (spec->rate > 0)
-		{
-			json_add_int(&one, "rate", spec->rate);
-			json_add_int(&one, "per", spec->per);
-			json_add_int(&one, "burst", spec->burst);
-		}
-		if (spec->on_limit != LIMIT_WAIT)
-			json_add_text(&one, "on_limit", on_limit_words[spec->on_limit]);
-		json_end_object(&one, &limit);
-		json_push(&builder, &limit);
+		fill_limit(&specs[i], playbook_key_text(&key), &list.val.array.elems[i]);
 	}
-	json_end_array(&builder, &list);
-	*limits = json_to_jsonb(&list);
+	*limits = JsonbValueToJsonb(&list);
 	return true;
 }

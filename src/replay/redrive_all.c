@@ -214,6 +214,21 @@ return_id(ReturnSetInfo *result, int64 id)
 	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
 }
 
+/* Raises an error for arguments by which no execution could be meant. */
+static void
+check_arguments(FunctionCallInfo fcinfo)
+{
+	if (!PG_ARGISNULL(3) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(3)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("labels must be a JSON object"),
+				 errhint("Executions that have all of them are meant: '{\"team\": \"billing\"}'.")));
+	if (!PG_ARGISNULL(4) && PG_GETARG_INT32(4) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max must not be negative")));
+}
+
 /*
  * Does the work for the executions that the arguments mean, "max" of them, and returns
  * their ids; dry_run: only returns them.
@@ -224,11 +239,13 @@ do_all(FunctionCallInfo fcinfo, const char *query, BulkWork work)
 	ReturnSetInfo *result = rows_begin(fcinfo);
 	int			max = PG_ARGISNULL(4) ? PG_INT32_MAX : PG_GETARG_INT32(4);
 	bool		dry_run = PG_ARGISNULL(5) || PG_GETARG_BOOL(5);
-	List	   *ids = find_executions(fcinfo, query, max);
+	List	   *ids;
 	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl bulk execution",
 												 ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
+	check_arguments(fcinfo);
+	ids = find_executions(fcinfo, query, max);
 	foreach(lc, ids)
 	{
 		int64		id = *(int64 *) lfirst(lc);

@@ -48,6 +48,7 @@ make_batch(Store *store, StoreTable *table)
 	MemoryContext old = MemoryContextSwitchTo(store->estate->es_query_cxt);
 
 	table->batch = palloc(EVENT_BATCH * sizeof(TupleTableSlot *));
+	table->batch_indexes = palloc(EVENT_BATCH * sizeof(IndexSet));
 	for (int i = 0; i < EVENT_BATCH; i++)
 		table->batch[i] = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, slot->tts_ops);
 	MemoryContextSwitchTo(old);
@@ -68,7 +69,11 @@ write_events(Store *store)
 	else
 		table_multi_insert(table->relation, table->batch, n, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < n; i++)
-		index_add_row(store, table, table->batch[i]);
+	{
+		index_form_keys(store, table, table->batch[i], table->batch_indexes[i]);
+		index_add_row(store, table, table->batch[i], table->batch_indexes[i], false);
+	}
+	event_note_stored(table, table->batch[n - 1]);
 	for (int i = 0; i < n; i++)
 		ExecClearTuple(table->batch[i]);
 	ResetPerTupleExprContext(store->estate);
@@ -79,6 +84,7 @@ void
 deferred_add_event(Store *store, StoreTable *table)
 {
 	TupleTableSlot *slot = table->insert_slot;
+	IndexSet	indexes;
 
 	if (!store_is_plain(table))
 	{
@@ -88,6 +94,7 @@ deferred_add_event(Store *store, StoreTable *table)
 	store_set_defaults(store, table);
 	ExecStoreVirtualTuple(slot);
 	store_check_row(store, table, slot);
+	indexes = index_find(store, table, slot);
 	ExecMaterializeSlot(slot);
 	if (table->batch == NULL)
 		make_batch(store, table);
@@ -95,6 +102,7 @@ deferred_add_event(Store *store, StoreTable *table)
 		write_events(store);
 	/* the filled slot joins the batch, an empty one takes its place */
 	table->insert_slot = table->batch[table->nbatch];
+	table->batch_indexes[table->nbatch] = indexes;
 	table->batch[table->nbatch++] = slot;
 }
 

@@ -29,6 +29,12 @@ extern bool deferred_any(const Store *store);
 /* Keeps the event in the insert slot back, or writes it when it cannot be. */
 extern void deferred_add_event(Store *store, StoreTable *table);
 
+/*
+ * Notes the event in a slot, which has just been stored: the last one of its execution, of
+ * which the time is asked for next.
+ */
+extern void event_note_stored(StoreTable *table, TupleTableSlot *slot);
+
 /* Keeps the task in the insert slot back; returns false when it is to be written. */
 extern bool deferred_add_task(Store *store, StoreTable *table);
 

@@ -7,6 +7,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -16,7 +17,9 @@
 #include "utils/timestamp.h"
 
 #include "store/deferred.h"
+#include "store/leaf.h"
 #include "store/queue_row.h"
+#include "store/storage.h"
 #include "store/table.h"
 
 /* Reads a row with its payloads, and parses them. */
@@ -88,22 +91,141 @@ store_insert_event(Store *store, const Event *event)
 }
 
 /*
+ * The last events that this session has stored, by a hash of their execution's id.  What a
+ * transaction has stored that is rolled back is forgotten.
+ */
+#define STORED_EVENTS	64
+
+typedef struct StoredEvent
+{
+	Oid			storage;		/* of the table; InvalidOid: nothing is known */
+	int64		execution_id;
+	int64		event_id;
+	TimestampTz created_at;
+	ItemPointerData tid;
+} StoredEvent;
+
+static StoredEvent stored_events[STORED_EVENTS];
+
+/* Returns the entry for an execution. */
+static StoredEvent *
+stored_event(int64 execution_id)
+{
+	return &stored_events[hash_bytes_uint32((uint32) execution_id ^
+											(uint32) (execution_id >> 32)) % STORED_EVENTS];
+}
+
+/* Transaction callback: forgets what may be rolled back. */
+static void
+forget_stored(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		memset(stored_events, 0, sizeof(stored_events));
+}
+
+/* Subtransaction callback: the same. */
+static void
+forget_stored_in_sub(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		memset(stored_events, 0, sizeof(stored_events));
+}
+
+/* Notes the event in a slot, which has been stored (store/deferred.h). */
+void
+event_note_stored(StoreTable *table, TupleTableSlot *slot)
+{
+	static bool registered = false;
+	int64		execution_id = DatumGetInt64(slot_column(slot, EVENT_COL_EXECUTION_ID));
+	StoredEvent *stored = stored_event(execution_id);
+
+	if (!registered)
+	{
+		RegisterXactCallback(forget_stored, NULL);
+		RegisterSubXactCallback(forget_stored_in_sub, NULL);
+		registered = true;
+	}
+	stored->storage = relation_storage(table->relation);
+	stored->execution_id = execution_id;
+	stored->event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	stored->created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
+	stored->tid = slot->tts_tid;
+}
+
+/*
+ * Finds when the event was created that an entry of the primary key leads to, if this
+ * session has stored it.
+ */
+static bool
+event_recall(const StoreTable *table, int64 execution_id, LeafEntry *entry,
+			 TimestampTz *created_at)
+{
+	StoredEvent *stored = stored_event(execution_id);
+
+	if (stored->storage != relation_storage(table->relation) ||
+		stored->execution_id != execution_id || stored->event_id != entry->id ||
+		!ItemPointerEquals(&stored->tid, &entry->tid))
+		return false;
+	*created_at = stored->created_at;
+	return true;
+}
+
+/* Fetches the event that an entry of the primary key leads to; false: it is not visible. */
+static bool
+fetch_by_entry(StoreTable *table, int64 execution_id, const LeafEntry *entry, Snapshot snapshot)
+{
+	return store_fetch_entry(table, entry->tid, snapshot) &&
+		DatumGetInt64(slot_column(table->scan_slot, EVENT_COL_EXECUTION_ID)) == execution_id &&
+		DatumGetInt64(slot_column(table->scan_slot, EVENT_COL_EVENT_ID)) == entry->id;
+}
+
+/* Reads the last entry of an execution, if it is known where it is. */
+static bool
+last_entry(Store *store, int64 execution_id, LeafEntry *entry)
+{
+	deferred_write(store, REL_EVENT);
+	return leaf_read_last(store_open_index(store, REL_EVENT_PKEY), execution_id, entry);
+}
+
+/* Fetches the event with the largest id from "since" on, backwards. */
+static bool
+scan_last_event(Store *store, StoreTable *table, int64 execution_id, int64 since,
+				Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+	StoreScan	scan;
+	bool		found;
+
+	store_key_int64(&keys[0], 1, execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, snapshot, since > 0 ? 2 : 1,
+					BackwardScanDirection);
+	index_rescan(scan.scan, keys, since > 0 ? 2 : 1, NULL, 0);
+	found = store_scan_next(&scan);
+	if (found)
+	{
+		leaf_note(scan.scan, execution_id);
+		ExecMaterializeSlot(scan.slot);
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
+/*
  * Fetches the newest event that a snapshot sees; returns false when there is none.
+ * entry: the last one of the execution, or NULL when it is not known.
  * An index scan reads all entries of a page that match its keys.  A key on an
  * event that is known to exist leaves few of them.
  */
 static bool
-fetch_last_event(Store *store, int64 execution_id, int64 since, Snapshot snapshot)
+fetch_last_event(Store *store, int64 execution_id, int64 since, const LeafEntry *entry,
+				 Snapshot snapshot)
 {
 	StoreTable *table = store_event_table(store, execution_id);
-	ScanKeyData keys[2];
 
-	store_key_int64(&keys[0], 1, execution_id);
-	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(since));
-	return (since > 0 && store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 2,
-										   BackwardScanDirection)) ||
-		store_fetch_first(store, table, REL_EVENT_PKEY, snapshot, keys, 1,
-						  BackwardScanDirection);
+	return (entry != NULL && fetch_by_entry(table, execution_id, entry, snapshot)) ||
+		(since > 0 && scan_last_event(store, table, execution_id, since, snapshot)) ||
+		scan_last_event(store, table, execution_id, 0, snapshot);
 }
 
 /* Finds the newest event of an execution (store/store.h). */
@@ -111,16 +233,24 @@ bool
 store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 				 TimestampTz *created_at, bool *own)
 {
-	TupleTableSlot *slot;
-	bool		isnull;
+	StoreTable *table = store_event_table(store, execution_id);
+	TupleTableSlot *slot = table->scan_slot;
+	LeafEntry	entry;
+	bool		known = last_entry(store, execution_id, &entry);
 	HeapTuple	tuple;
 	bool		free_tuple;
 
-	if (!fetch_last_event(store, execution_id, since, SnapshotSelf))
+	*own = false;
+	if (known && !IsolationUsesXactSnapshot() &&
+		event_recall(table, execution_id, &entry, created_at))
+	{
+		*event_id = entry.id;
+		return true;
+	}
+	if (!fetch_last_event(store, execution_id, since, known ? &entry : NULL, SnapshotSelf))
 		return false;
-	slot = store_table(store, REL_EVENT)->scan_slot;
-	*event_id = DatumGetInt64(slot_getattr(slot, EVENT_COL_EVENT_ID, &isnull));
-	*created_at = DatumGetTimestampTz(slot_getattr(slot, EVENT_COL_CREATED_AT, &isnull));
+	*event_id = DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID));
+	*created_at = DatumGetTimestampTz(slot_column(slot, EVENT_COL_CREATED_AT));
 	tuple = ExecFetchSlotHeapTuple(slot, false, &free_tuple);
 	*own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	if (free_tuple)
@@ -132,7 +262,7 @@ store_last_event(Store *store, int64 execution_id, int64 since, int64 *event_id,
 int64
 store_last_event_in_snapshot(Store *store, int64 execution_id)
 {
-	if (!fetch_last_event(store, execution_id, 0, GetTransactionSnapshot()))
+	if (!fetch_last_event(store, execution_id, 0, NULL, GetTransactionSnapshot()))
 		return 0;
 	return DatumGetInt64(slot_column(store_table(store, REL_EVENT)->scan_slot,
 								EVENT_COL_EVENT_ID));

@@ -28,7 +28,7 @@
  * version never changes, and whether it is still the newest one is seen by
  * visiting it.  So reading an execution again needs no index scan.
  */
-#define KNOWN_EXECUTIONS	64
+#define KNOWN_EXECUTIONS	1024
 
 typedef struct KnownExecution
 {
@@ -62,20 +62,31 @@ slot_xmin(TupleTableSlot *slot)
 }
 
 /*
+ * Fetches the row of an execution into the scan slot from where this backend has seen it;
+ * returns false when it is not there, or has a newer version.
+ */
+static bool
+fetch_known(StoreTable *table, int64 execution_id)
+{
+	const KnownExecution *known = known_execution(execution_id);
+	ItemPointerData tid = known->place;
+
+	return known->relid == table->relid && known->execution.execution_id == execution_id &&
+		place_exists(table, &tid) &&
+		table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) &&
+		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) == execution_id;
+}
+
+/*
  * Reads an execution from the backend's memory; returns false when it is not
  * there or its row has a newer version.
  */
 static bool
 recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 {
-	KnownExecution *known = known_execution(execution_id);
-	ItemPointerData tid = known->place;
+	const KnownExecution *known = known_execution(execution_id);
 
-	if (known->relid != table->relid || known->execution.execution_id != execution_id ||
-		!place_exists(table, &tid) ||
-		!table_tuple_fetch_row_version(table->relation, &tid, SnapshotSelf, table->scan_slot) ||
-		DatumGetInt64(slot_column(table->scan_slot, EXECUTION_ID)) != execution_id ||
-		slot_xmin(table->scan_slot) != known->xmin)
+	if (!fetch_known(table, execution_id) || slot_xmin(table->scan_slot) != known->xmin)
 		return false;
 	*execution = known->execution;
 	execution->path = pstrdup(known->execution.path);
@@ -84,9 +95,9 @@ recall_execution(StoreTable *table, int64 execution_id, Execution *execution)
 	return true;
 }
 
-/* Keeps the execution whose row is in the scan slot in the backend's memory. */
+/* Keeps the execution whose row is in a slot in the backend's memory. */
 static void
-remember_execution(StoreTable *table, const Execution *execution)
+remember_execution(StoreTable *table, TupleTableSlot *slot, const Execution *execution)
 {
 	KnownExecution *known = known_execution(execution->execution_id);
 	char	   *path = MemoryContextStrdup(TopMemoryContext, execution->path);
@@ -98,8 +109,8 @@ remember_execution(StoreTable *table, const Execution *execution)
 	if (OidIsValid(known->relid) && known->execution.schedule != NULL)
 		pfree(unconstify(char *, known->execution.schedule));
 	known->relid = table->relid;
-	known->xmin = slot_xmin(table->scan_slot);
-	known->place = table->scan_slot->tts_tid;
+	known->xmin = slot_xmin(slot);
+	known->place = slot->tts_tid;
 	known->execution = *execution;
 	known->execution.path = path;
 	known->execution.schedule = schedule;
@@ -152,7 +163,7 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		return false;
 	store_read_execution(table->scan_slot, execution);
-	remember_execution(table, execution);
+	remember_execution(table, table->scan_slot, execution);
 	return true;
 }
 
@@ -351,9 +362,17 @@ store_insert_execution(Store *store, const Execution *execution,
 					   TimestampTz started_at)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
+	TupleTableSlot *slot = table->insert_slot;
+	Execution	stored;
 
-	store_fill_execution(table->insert_slot, execution, started_at);
+	store_fill_execution(slot, execution, started_at);
+	store_set_defaults(store, table);
+	ExecStoreVirtualTuple(slot);
+	store_read_execution(slot, &stored);
 	store_write_insert(store, table);
+	/* a trigger of a user may have changed it */
+	if (store_is_plain(table))
+		remember_execution(table, slot, &stored);
 }
 
 /* Fills in what the end of an execution changes in its row. */
@@ -393,7 +412,8 @@ static TupleTableSlot *
 begin_version(Store *store, StoreTable *table, int64 execution_id)
 {
 	CommandCounterIncrement();
-	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
+	if (!fetch_known(table, execution_id) &&
+		!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
 		store_row_missing(REL_EXECUTION, execution_id);
 	slot_begin_version(table->insert_slot, table->scan_slot);
 	return table->insert_slot;
@@ -488,13 +508,8 @@ void
 store_redrive_execution(Store *store, int64 execution_id, int drive, TimestampTz deadline)
 {
 	StoreTable *table = store_table(store, REL_EXECUTION);
-	TupleTableSlot *new;
+	TupleTableSlot *new = begin_version(store, table, execution_id);
 
-	CommandCounterIncrement();
-	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id))
-		store_row_missing(REL_EXECUTION, execution_id);
-	new = table->insert_slot;
-	slot_begin_version(new, table->scan_slot);
 	slot_set_text(new, EXECUTION_STATUS, "RUNNING");
 	slot_set_null(new, EXECUTION_ERROR);
 	slot_set_null(new, EXECUTION_RESULT);
@@ -516,7 +531,7 @@ store_get_workload(Store *store, int64 execution_id, JsonbValue *workload)
 	{
 		if (!store_fetch_by_id(store, table, REL_WORKLOAD_PKEY, execution_id))
 			return false;
-		place_note(table, execution_id, &table->scan_slot->tts_tid);
+		place_note(table, execution_id, execution_id, &table->scan_slot->tts_tid);
 	}
 	json_from_jsonb(slot_jsonb(table->scan_slot, WORKLOAD_DATA), workload);
 	return true;
@@ -542,4 +557,5 @@ store_insert_workload(Store *store, int64 execution_id, TimestampTz created_at,
 
 	store_fill_workload(table->insert_slot, execution_id, created_at, data);
 	store_write_insert(store, table);
+	place_note(table, execution_id, execution_id, &table->insert_slot->tts_tid);
 }

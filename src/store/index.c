@@ -13,7 +13,18 @@
 #include "utils/rel.h"
 
 #include "store/index.h"
+#include "store/predicate.h"
 #include "store/table.h"
+
+/* As many as a set of indexes can have. */
+#define MOST_SIMPLE_INDEXES		((int) (sizeof(IndexSet) * BITS_PER_BYTE) - 1)
+
+/* The keys of a row in one of its table's indexes. */
+typedef struct IndexKeys
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+} IndexKeys;
 
 /* Returns an index by its OID; it stays open as long as the store. */
 static Relation
@@ -67,12 +78,17 @@ describe_indexes(Store *store, StoreTable *table)
 
 	ExecOpenIndices(result_rel, false);
 	table->index_oids = palloc(sizeof(Oid) * Max(result_rel->ri_NumIndices, 1));
-	table->simple_indexes = true;
+	table->predicates = palloc0(sizeof(Predicate *) * Max(result_rel->ri_NumIndices, 1));
+	table->keys = palloc(sizeof(IndexKeys) * Max(result_rel->ri_NumIndices, 1));
+	table->simple_indexes = result_rel->ri_NumIndices <= MOST_SIMPLE_INDEXES;
 	for (int i = 0; i < result_rel->ri_NumIndices; i++)
 	{
 		Relation	index = result_rel->ri_IndexRelationDescs[i];
 
 		table->index_oids[i] = RelationGetRelid(index);
+		if (result_rel->ri_IndexRelationInfo[i]->ii_Predicate != NIL)
+			table->predicates[i] =
+				predicate_compile(result_rel->ri_IndexRelationInfo[i]->ii_Predicate);
 		table->simple_indexes = table->simple_indexes &&
 			is_simple(index, result_rel->ri_IndexRelationInfo[i]);
 		index_close(index, NoLock);
@@ -106,70 +122,81 @@ store_open_indexes(Store *store, StoreTable *table)
 	table->writable = true;
 }
 
-/* Returns whether a row belongs into an index; "econtext" has the row. */
+/* Returns whether the row in a slot belongs into an index. */
 static bool
-belongs_into(Store *store, IndexInfo *info, ExprContext *econtext)
+belongs_into(Store *store, StoreTable *table, int i, TupleTableSlot *slot)
 {
-	if (!info->ii_ReadyForInserts)
-		return false;
-	if (info->ii_Predicate == NIL)
-		return true;
-	if (info->ii_PredicateState == NULL)
-		info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, store->estate);
-	return ExecQual(info->ii_PredicateState, econtext);
+	return table->result_rel->ri_IndexRelationInfo[i]->ii_ReadyForInserts &&
+		(table->predicates[i] == NULL ||
+		 predicate_holds(table->predicates[i], slot, GetPerTupleExprContext(store->estate)));
 }
 
-/* Opens the indexes that a row belongs into (store/index.h). */
-void
-index_open_for_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+/* Finds the indexes that a row belongs into (store/index.h). */
+IndexSet
+index_find(Store *store, StoreTable *table, TupleTableSlot *slot)
 {
-	ExprContext *econtext = GetPerTupleExprContext(store->estate);
+	IndexSet	found = 0;
 
-	if (table->writable)
-		return;
 	if (!table->indexed)
 		describe_indexes(store, table);
-	econtext->ecxt_scantuple = slot;
-	for (int i = 0; i < table->result_rel->ri_NumIndices; i++)
-		if (table->result_rel->ri_IndexRelationDescs[i] == NULL &&
-			belongs_into(store, table->result_rel->ri_IndexRelationInfo[i], econtext))
-			(void) open_own(store, table, i);
+	for (int i = 0; table->simple_indexes && i < table->result_rel->ri_NumIndices; i++)
+		if (belongs_into(store, table, i, slot))
+			found |= (IndexSet) 1 << i;
+	return found;
+}
+
+/* Forms the keys of a row that is going to be stored (store/index.h). */
+void
+index_form_keys(Store *store, StoreTable *table, TupleTableSlot *slot, IndexSet indexes)
+{
+	GetPerTupleExprContext(store->estate)->ecxt_scantuple = slot;
+	for (int i = 0; indexes >> i != 0; i++)
+		if ((indexes >> i & 1) != 0)
+			FormIndexDatum(table->result_rel->ri_IndexRelationInfo[i], slot, store->estate,
+						   table->keys[i].values, table->keys[i].isnull);
+}
+
+/* Makes entries by way of the executor; summarizing: only in indexes that summarize pages. */
+static void
+add_by_executor(Store *store, StoreTable *table, TupleTableSlot *slot, bool update,
+				bool summarizing)
+{
+	store_open_indexes(store, table);
+	if (table->result_rel->ri_NumIndices > 0)
+		(void) ExecInsertIndexTuples(table->result_rel, slot, store->estate, update, false,
+									 NULL, NIL
+#if PG_VERSION_NUM >= 160000
+									 ,summarizing
+#endif
+			);
 }
 
 /* Makes the entries of a row that has just been stored (store/index.h). */
 void
-index_add_row(Store *store, StoreTable *table, TupleTableSlot *slot)
+index_add_row(Store *store, StoreTable *table, TupleTableSlot *slot, IndexSet indexes,
+			  bool update)
 {
-	ResultRelInfo *result_rel = table->result_rel;
-	ExprContext *econtext = GetPerTupleExprContext(store->estate);
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
-
-	if (!table->indexed)
-		describe_indexes(store, table);
 	if (!table->simple_indexes)
+		add_by_executor(store, table, slot, update, false);
+	for (int i = 0; indexes >> i != 0; i++)
 	{
-		store_open_indexes(store, table);
-		if (result_rel->ri_NumIndices > 0)
-			(void) ExecInsertIndexTuples(result_rel, slot, store->estate, false, false, NULL, NIL
-#if PG_VERSION_NUM >= 160000
-										 ,false
-#endif
-				);
-		return;
-	}
-	econtext->ecxt_scantuple = slot;
-	for (int i = 0; i < result_rel->ri_NumIndices; i++)
-	{
-		IndexInfo  *info = result_rel->ri_IndexRelationInfo[i];
 		Relation	index;
 
-		if (!belongs_into(store, info, econtext))
+		if ((indexes >> i & 1) == 0)
 			continue;
 		index = open_own(store, table, i);
-		FormIndexDatum(info, slot, store->estate, values, isnull);
-		(void) index_insert(index, values, isnull, &slot->tts_tid, table->relation,
+		(void) index_insert(index, table->keys[i].values, table->keys[i].isnull,
+							&slot->tts_tid, table->relation,
 							index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							false, info);
+							update, table->result_rel->ri_IndexRelationInfo[i]);
 	}
 }
+
+#if PG_VERSION_NUM >= 160000
+/* Makes entries of a new version that no other index has to find (store/index.h). */
+void
+index_add_summaries(Store *store, StoreTable *table, TupleTableSlot *slot)
+{
+	add_by_executor(store, table, slot, true, true);
+}
+#endif

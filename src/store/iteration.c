@@ -11,13 +11,13 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/place.h"
 #include "store/table.h"
 
 /* ---------------------------------------------------------------------------
@@ -365,13 +365,6 @@ store_worker_items(Store *store, const QueueRow *row)
  * ---------------------------------------------------------------------------
  */
 
-/* Returns whether no execution has a parent, as its index is empty. */
-static bool
-no_children_at_all(Store *store)
-{
-	return RelationGetNumberOfBlocks(store_open_index(store, REL_EXECUTION_PARENT_IDX)) <= 1;
-}
-
 /* A walk through the children of an execution. */
 typedef struct ChildScan
 {
@@ -388,7 +381,8 @@ child_scan_open(ChildScan *children, Store *store, int64 execution_id, int64 par
 	ScanKeyData key;
 
 	children->parent_event_id = parent_event_id;
-	children->open = !no_children_at_all(store);
+	/* an index without an entry has its first page only */
+	children->open = !place_few_pages(REL_EXECUTION_PARENT_IDX, 1);
 	if (!children->open)
 		return;
 	store_key_int64(&key, 1, execution_id);

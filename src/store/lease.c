@@ -678,15 +678,45 @@ is_wanted(const void *arg, TupleTableSlot *slot)
 	return type_wanted(type, request->ntypes, request->types) && !store_type_paused(type);
 }
 
-/* Remembers where the row is that has just been written as leased: it will be completed. */
-static void
-note_place(StoreTable *table)
+/* The columns of a leased row that are needed when it is written: they are at hand before. */
+typedef struct LeasedColumns
 {
-	place_note(table, DatumGetInt64(slot_column(table->insert_slot, QUEUE_COL_QUEUE_ID)),
-			   &table->insert_slot->tts_tid);
+	int64		queue_id;
+	int64		execution_id;
+	TimestampTz lease_until;
+} LeasedColumns;
+
+/* Reads them. */
+static LeasedColumns
+read_columns(TupleTableSlot *slot)
+{
+	LeasedColumns columns = {
+		DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID)),
+		DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID)),
+		DatumGetTimestampTz(slot_column(slot, QUEUE_COL_LEASE_UNTIL))
+	};
+
+	return columns;
 }
 
-/* Writes tasks that were kept back, and come before the row (NULL: all), as leased. */
+/*
+ * Reports the row in the insert slot, which has been written as leased.  Its place is
+ * remembered: it will be completed.
+ */
+static void
+report_leased(Leasing *leasing, const LeasedColumns *columns)
+{
+	TupleTableSlot *slot = leasing->table->insert_slot;
+
+	place_note(leasing->table, columns->queue_id, columns->execution_id, &slot->tts_tid);
+	leasing->request->callback(leasing->request->arg, slot, columns->lease_until);
+	leasing->leased++;
+}
+
+/*
+ * Writes tasks that were kept back, and come before the row (NULL: all), as leased.  The
+ * queue has no triggers, which could change their rows.
+ */
 static void
 lease_deferred(Leasing *leasing, TupleTableSlot *row)
 {
@@ -696,14 +726,15 @@ lease_deferred(Leasing *leasing, TupleTableSlot *row)
 	while (!is_full(leasing) &&
 		   (slot = deferred_take_task(leasing->store, row, is_wanted, request)) != NULL)
 	{
+		LeasedColumns columns;
+
 		queue_set_lease(slot, request->worker_id, 1, leasing->now + request->lease_us,
 						attempt_deadline(slot, leasing->now), leasing->now);
-		store_write_insert(leasing->store, leasing->table);
-		note_place(leasing->table);
+		columns = read_columns(slot);
 		if (request->taken != NULL)
 			request->taken(type_in(slot));
-		request->callback(request->arg, slot);
-		leasing->leased++;
+		store_write_insert(leasing->store, leasing->table);
+		report_leased(leasing, &columns);
 	}
 }
 
@@ -730,6 +761,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	StoreTable *table = leasing->table;
 	ItemPointerData tid = row->tts_tid;
 	const LeaseRequest *request = leasing->request;
+	LeasedColumns columns;
 
 	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
@@ -740,9 +772,8 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 					leasing->now + request->lease_us,
 					attempt_deadline(table->scan_slot, leasing->now), leasing->now);
 	queue_write_version(leasing->store, table);
-	note_place(table);
-	request->callback(request->arg, table->insert_slot);
-	leasing->leased++;
+	columns = read_columns(table->insert_slot);
+	report_leased(leasing, &columns);
 	return true;
 }
 

@@ -20,14 +20,26 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "store/limit_room.h"
 #include "store/queue_row.h"
 #include "store/sql.h"
 
 void		(*limit_settle_hook) (void) = NULL;
 
+/* A slot whose task has ended, and which the next one may keep. */
+typedef struct LeftSlot
+{
+	int64		execution_id;
+	int64		slot_id;
+	int			level;			/* of the transaction that has ended the task */
+	char	   *name;
+	char	   *key;
+} LeftSlot;
+
 /* What this transaction has done; lives in TopTransactionContext. */
 static List *touched = NIL;		/* LimitKey * */
 static List *own = NIL;			/* int64 *, queue_ids that it asked for */
+static List *left = NIL;		/* LeftSlot *, of tasks that have ended in this statement */
 static bool impatient = false;
 
 /* ---------------------------------------------------------------------------
@@ -82,11 +94,24 @@ limit_touch(const char *name, const char *key, bool due)
 	MemoryContextSwitchTo(old);
 }
 
-/* Have any limits been touched? */
+/* Has a task left a slot at this level of transactions? */
+static bool
+any_left(void)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	foreach(lc, left)
+		if (((LeftSlot *) lfirst(lc))->level == level)
+			return true;
+	return false;
+}
+
+/* Have any limits been touched (store/limit.h)? */
 bool
 limit_any_touched(void)
 {
-	return touched != NIL;
+	return touched != NIL || any_left();
 }
 
 /* Takes the first that was touched (store/limit.h). */
@@ -106,19 +131,45 @@ limit_next_touched(LimitKey *key)
 	return true;
 }
 
+/* Gives up the slots that tasks have left at this level of transactions. */
+static void
+free_left(Store *store)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	foreach(lc, left)
+	{
+		int64		slot_id = ((LeftSlot *) lfirst(lc))->slot_id;
+
+		if (((LeftSlot *) lfirst(lc))->level != level)
+			continue;
+		left = foreach_delete_current(left, lc);
+		limit_free(store, slot_id);
+	}
+}
+
 /* Forgets those that nothing waits for (store/limit.h). */
 void
 limit_forget_calm(Store *store)
 {
 	ListCell   *lc;
 
+	free_left(store);
 	foreach(lc, touched)
 	{
 		LimitKey   *key = (LimitKey *) lfirst(lc);
 		LimitWaiting waiting;
 
+		LimitTag	tag = limit_tag(key->name, key->key);
+
 		if (key->due)
 			continue;
+		if (limit_room_is_open(&tag))
+		{
+			touched = foreach_delete_current(touched, lc);
+			continue;
+		}
 		limit_lock(key->name, key->key, ExclusiveLock);
 		limit_look_at_waiting(store, key, &waiting);
 		limit_unlock(key);
@@ -133,6 +184,7 @@ limit_forget(void)
 {
 	touched = NIL;
 	own = NIL;
+	left = NIL;
 	impatient = false;
 }
 
@@ -167,11 +219,59 @@ note_own(int64 queue_id)
 	MemoryContextSwitchTo(old);
 }
 
+/* SqlRow: notes that a slot was given up, or (column 3 false) a place among those that wait. */
+static void
+note_freed(void *arg, HeapTuple row, TupleDesc desc)
+{
+	const char *name = SPI_getvalue(row, desc, 1);
+	const char *key = SPI_getvalue(row, desc, 2);
+
+	if (DatumGetBool(sql_column(row, desc, 3)))
+		limit_given_up(name, key);
+	else
+		limit_touch(name, key, false);
+}
+
+/* SqlRow: notes a slot that is held although nobody asked whether there is room. */
+static void
+note_held(void *arg, HeapTuple row, TupleDesc desc)
+{
+	const char *name = SPI_getvalue(row, desc, 1);
+	const char *key = SPI_getvalue(row, desc, 2);
+	LimitTag	tag = limit_tag(name, key);
+
+	limit_room_begin_asking(&tag);
+	limit_room_end_asking();
+	limit_touch(name, key, false);
+}
+
 /* SqlRow: touches the limit and the key of a row; arg: not NULL: it is due. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
 	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), arg != NULL);
+}
+
+/* Ends a subtransaction (store/limit.h). */
+void
+limit_end_subtransaction(SubXactEvent event)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	foreach(lc, left)
+	{
+		LeftSlot   *slot = (LeftSlot *) lfirst(lc);
+
+		if (slot->level < level)
+			continue;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			left = foreach_delete_current(left, lc);
+		else
+			slot->level = level - 1;
+	}
 }
 
 /* ---------------------------------------------------------------------------
@@ -211,6 +311,103 @@ limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
 	key->due = false;
 }
 
+/* Does a task of this status have its slots (store/limit.h)? */
+bool
+limit_is_held(const char *status)
+{
+	return strcmp(status, "queued") == 0 || strcmp(status, "leased") == 0 ||
+		strcmp(status, "cancelled") == 0;
+}
+
+/* Returns the queue_id by which the slots of a task are stored. */
+int64
+limit_slot_id(TupleTableSlot *task)
+{
+	return DatumGetInt64(slot_column(task, slot_attisnull(task, QUEUE_COL_SLOT_OF) ?
+									 QUEUE_COL_QUEUE_ID : QUEUE_COL_SLOT_OF));
+}
+
+/* Reads what a row says of its slots (store/limit.h). */
+void
+limit_read_holder(TupleTableSlot *task, Run *run)
+{
+	Jsonb	   *limits = slot_jsonb(task, QUEUE_COL_LIMITS);
+
+	if (!slot_attisnull(task, QUEUE_COL_SLOT_OF))
+		run->slot_of = DatumGetInt64(slot_column(task, QUEUE_COL_SLOT_OF));
+	if (JB_ROOT_COUNT(limits) == 1 && limit_is_held(slot_text(task, QUEUE_COL_STATUS)))
+		run->one_limit = limits;
+}
+
+/* A task that has ended leaves its slot (store/limit.h). */
+void
+limit_leave(int64 execution_id, int64 slot_id, Jsonb *limits)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	LeftSlot   *slot = palloc(sizeof(LeftSlot));
+	JsonbValue	limit;
+
+	(void) read_limit(limits, 0, &limit);
+	slot->execution_id = execution_id;
+	slot->slot_id = slot_id;
+	slot->level = GetCurrentTransactionNestLevel();
+	slot->name = json_get_text(&limit, "name");
+	slot->key = json_get_text(&limit, "key");
+	left = lappend(left, slot);
+	MemoryContextSwitchTo(old);
+}
+
+/* Finds a slot that a task of an execution has left in this very transaction. */
+static LeftSlot *
+find_left(int64 execution_id, const LimitKey *key)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	ListCell   *lc;
+
+	foreach(lc, left)
+	{
+		LeftSlot   *slot = (LeftSlot *) lfirst(lc);
+
+		if (slot->execution_id == execution_id && slot->level == level &&
+			strcmp(slot->name, key->name) == 0 && strcmp(slot->key, key->key) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+/* Keeps the slot of the task before, if nobody waits (store/limit.h). */
+bool
+limit_keep(Store *store, int64 execution_id, Jsonb *limits, int64 *slot_of)
+{
+	LimitWaiter asks;
+	LimitKey	key;
+	LimitTag	tag;
+	LeftSlot   *slot;
+
+	if (left == NIL || JB_ROOT_COUNT(limits) != 1)
+		return false;
+	limit_read_spec(limits, 0, &key, &asks);
+	/* who displaces others counts since when each has had its slot */
+	if (asks.on_limit != NULL)
+		return false;
+	slot = find_left(execution_id, &key);
+	if (slot == NULL)
+		return false;
+	limit_lock(key.name, NULL, ShareLock);
+	limit_read_rule(store, key.name, &asks.terms);
+	tag = limit_tag(key.name, key.key);
+	if (!limit_room_keep(&tag, &asks.terms, GetCurrentTimestamp()))
+	{
+		/* then its row must not be counted any more */
+		left = list_delete_ptr(left, slot);
+		limit_free(store, slot->slot_id);
+		return false;
+	}
+	left = list_delete_ptr(left, slot);
+	*slot_of = slot->slot_id;
+	return true;
+}
+
 /* Begins to wait for a limit (store/limit.h). */
 void
 limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *limits)
@@ -222,6 +419,7 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 	};
 	Datum		values[7];
 	JsonbValue	limit;
+	LimitTag	tag;
 	char	   *name;
 	char	   *key;
 
@@ -239,7 +437,10 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 	values[4] = Int64GetDatum(execution_id);
 	values[5] = BoolGetDatum(task);
 	values[6] = PointerGetDatum(limits);
+	tag = limit_tag(name, key);
+	limit_room_begin_asking(&tag);
 	(void) execute(&insert, values, NULL, NULL);
+	limit_room_end_asking();
 	limit_touch(name, key, false);
 }
 
@@ -248,12 +449,12 @@ void
 limit_withdraw(int64 queue_id)
 {
 	static SqlStatement delete = {
-		"DELETE FROM noetl.slot WHERE queue_id OPERATOR(pg_catalog.=) $1 RETURNING name, key", 1,
-		{INT8OID}, NULL
+		"DELETE FROM noetl.slot WHERE queue_id OPERATOR(pg_catalog.=) $1"
+		" RETURNING name, key, held", 1, {INT8OID}, NULL
 	};
 	Datum		values[1] = {Int64GetDatum(queue_id)};
 
-	(void) execute(&delete, values, touch_row, NULL);
+	(void) execute(&delete, values, note_freed, NULL);
 }
 
 /* Gives up the slots of an execution itself (store/limit.h). */
@@ -262,11 +463,11 @@ limit_free_execution(int64 execution_id)
 {
 	static SqlStatement delete = {
 		"DELETE FROM noetl.slot WHERE execution_id OPERATOR(pg_catalog.=) $1 AND NOT task"
-		" RETURNING name, key", 1, {INT8OID}, NULL
+		" RETURNING name, key, held", 1, {INT8OID}, NULL
 	};
 	Datum		values[1] = {Int64GetDatum(execution_id)};
 
-	(void) execute(&delete, values, touch_row, NULL);
+	(void) execute(&delete, values, note_freed, NULL);
 }
 
 /* The slots of a task that becomes ready follow its new queue_id. */
@@ -294,12 +495,12 @@ hold_all(Store *store, TupleTableSlot *task)
 		"   FROM pg_catalog.jsonb_array_elements($3) WITH ORDINALITY AS l"
 		" RETURNING name, key", 3, {INT8OID, INT8OID, JSONBOID}, NULL
 	};
-	Datum		values[3] = {slot_column(task, QUEUE_COL_QUEUE_ID),
+	Datum		values[3] = {Int64GetDatum(limit_slot_id(task)),
 		slot_column(task, QUEUE_COL_EXECUTION_ID),
 	PointerGetDatum(slot_jsonb(task, QUEUE_COL_LIMITS))};
 
 	limit_free(store, DatumGetInt64(values[0]));
-	(void) execute(&insert, values, touch_row, NULL);
+	(void) execute(&insert, values, note_held, NULL);
 }
 
 /* Follows the row of a task that has limits (store/limit.h). */
@@ -307,8 +508,7 @@ void
 limit_task_written(Store *store, TupleTableSlot *old, TupleTableSlot *new, int taken)
 {
 	int64		queue_id = DatumGetInt64(slot_column(new, QUEUE_COL_QUEUE_ID));
-	int64		before = old == NULL ? queue_id :
-		DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID));
+	int64		before = old == NULL ? queue_id : limit_slot_id(old);
 	const char *status = slot_text(new, QUEUE_COL_STATUS);
 	const char *was = old == NULL ? "" : slot_text(old, QUEUE_COL_STATUS);
 
@@ -322,7 +522,7 @@ limit_task_written(Store *store, TupleTableSlot *old, TupleTableSlot *new, int t
 				  DatumGetInt64(slot_column(new, QUEUE_COL_EXECUTION_ID)), true,
 				  slot_jsonb(new, QUEUE_COL_LIMITS));
 	}
-	else if (strcmp(status, "queued") == 0 && before != queue_id)
+	else if (strcmp(status, "queued") == 0 && strcmp(was, "blocked") == 0)
 		move_slots(before, queue_id);
 	else if (strcmp(status, "leased") == 0 &&
 			 (strcmp(was, "blocked") == 0 || strcmp(was, "paused") == 0))
@@ -452,11 +652,35 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
 	return state->has_rule ? &state->rule : &waiter->terms;
 }
 
-/* Does a limit count how many begin in a time (store/limit.h)? */
+/* Is a rate counted in noetl.limit_pace (store/limit.h)? */
 bool
-limit_has_rate(const LimitBook *state, const LimitWaiter *waiter)
+limit_is_paced(const LimitBook *state, const LimitWaiter *waiter)
 {
-	return terms_of(state, waiter)->rate > 0;
+	const LimitTerms *terms = terms_of(state, waiter);
+	LimitTag	tag = limit_tag(state->key.name, state->key.key);
+	TimestampTz full_at;
+
+	return terms->rate > 0 && !limit_room_read_rate(&tag, terms, &full_at);
+}
+
+/*
+ * Returns when a whole burst of what waits may begin again: what shared memory and the row
+ * of noetl.limit_pace say, whichever is later.
+ */
+static TimestampTz
+rate_full_at(LimitBook *state, const LimitTerms *terms, TimestampTz now)
+{
+	LimitTag	tag = limit_tag(state->key.name, state->key.key);
+	TimestampTz full_at;
+
+	/* it lies further ahead only if the rule has changed */
+	if (state->has_rule && state->full_at != 0)
+		state->full_at = Min(state->full_at, now + terms->burst * (terms->per / terms->rate));
+	if (!limit_room_read_rate(&tag, terms, &full_at))
+		return state->full_at;
+	if (state->has_rule)
+		full_at = Min(full_at, now + terms->burst * (terms->per / terms->rate));
+	return Max(full_at, state->full_at);
 }
 
 /*
@@ -475,21 +699,16 @@ limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter,
 	if (terms->concurrency > 0)
 	{
 		int			held = state->held >= 0 ? state->held :
-			limit_count_held(store, &state->key, terms->concurrency, &state->by);
+			limit_count_held(store, state, terms->concurrency);
 
 		if (held >= terms->concurrency)
 			return false;
 		state->held = held;		/* the count has not stopped at the limit */
 	}
-	if (terms->rate > 0 && state->full_at != 0)
+	if (terms->rate > 0)
 	{
-		int64		interval = terms->per / terms->rate;
-		TimestampTz begins;
-
-		/* it lies further ahead only if the rule has changed */
-		if (state->has_rule)
-			state->full_at = Min(state->full_at, now + terms->burst * interval);
-		begins = state->full_at - (terms->burst - 1) * interval;
+		TimestampTz begins = rate_full_at(state, terms, now) -
+			(terms->burst - 1) * (terms->per / terms->rate);
 
 		if (begins > now)
 		{
@@ -498,6 +717,20 @@ limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter,
 		}
 	}
 	return true;
+}
+
+/* Uses up what a rate gives to one that begins. */
+static void
+use_rate(LimitBook *state, const LimitTerms *terms, TimestampTz now)
+{
+	LimitTag	tag = limit_tag(state->key.name, state->key.key);
+	TimestampTz full_at = Max(rate_full_at(state, terms, now), now) + terms->per / terms->rate;
+	TimestampTz known;
+
+	if (limit_room_read_rate(&tag, terms, &known))
+		limit_room_write_rate(&tag, full_at);
+	else
+		state->full_at = full_at;
 }
 
 /* Gives a slot to what waits (store/limit.h). */
@@ -510,13 +743,15 @@ limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now)
 		{INT8OID, INT4OID}, NULL
 	};
 	const LimitTerms *terms = terms_of(state, waiter);
+	LimitTag	tag = limit_tag(state->key.name, state->key.key);
 	Datum		values[2] = {Int64GetDatum(waiter->queue_id), Int32GetDatum(waiter->ordinal)};
 
 	(void) execute(&update, values, NULL, NULL);
+	limit_room_note(&tag, false);
 	if (state->held >= 0)
 		state->held++;
 	if (terms->rate > 0)
-		state->full_at = Max(state->full_at, now) + terms->per / terms->rate;
+		use_rate(state, terms, now);
 	if (waiter->ordinal + 1 < waiter->nlimits)
 		limit_ask(waiter->queue_id, waiter->ordinal + 1, waiter->execution_id, waiter->task,
 				  waiter->spec);
@@ -542,7 +777,10 @@ bool
 limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 {
 	static SqlStatement select = {
-		"SELECT s.queue_id, s.ordinal, s.execution_id, s.task, s.spec FROM noetl.slot AS s"
+		"SELECT COALESCE(q.queue_id, s.queue_id), s.ordinal, s.execution_id, s.task, s.spec"
+		"  FROM noetl.slot AS s LEFT JOIN noetl.queue AS q ON s.task"
+		"   AND q.execution_id OPERATOR(pg_catalog.=) s.execution_id"
+		"   AND q.slot_of OPERATOR(pg_catalog.=) s.queue_id"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND s.held AND s.execution_id OPERATOR(pg_catalog.<>) $3"
 		" ORDER BY s.since, s.queue_id LIMIT 1", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
@@ -676,14 +914,16 @@ add_text(void *arg, HeapTuple row, TupleDesc desc)
 	"                         WHERE s.queue_id OPERATOR(pg_catalog.=) q.queue_id AND NOT s.held)" \
 	"            WHEN 'retry' THEN false WHEN 'paused' THEN false" \
 	"            ELSE (SELECT pg_catalog.count(*) FROM noetl.slot AS s" \
-	"                   WHERE s.queue_id OPERATOR(pg_catalog.=) q.queue_id AND s.held)" \
+	"                   WHERE s.queue_id OPERATOR(pg_catalog.=) COALESCE(q.slot_of, q.queue_id)" \
+	"                     AND s.held)" \
 	"                 OPERATOR(pg_catalog.<>) pg_catalog.jsonb_array_length(q.limits) END"
 
 /* Which slots belong to no task that needs them ($1). */
 #define WRONG_SLOTS \
 	"s.execution_id OPERATOR(pg_catalog.=) $1 AND s.task" \
 	" AND NOT EXISTS (SELECT FROM noetl.queue AS q" \
-	"                  WHERE q.queue_id OPERATOR(pg_catalog.=) s.queue_id" \
+	"                  WHERE q.execution_id OPERATOR(pg_catalog.=) $1" \
+	"                    AND COALESCE(q.slot_of, q.queue_id) OPERATOR(pg_catalog.=) s.queue_id" \
 	"                    AND q.limits IS NOT NULL AND q.status OPERATOR(pg_catalog.<>) ALL (ARRAY['retry', 'paused']))"
 
 /* Returns which tasks do not have the slots they need (store/limit.h). */
@@ -707,7 +947,7 @@ void
 limit_repair(Store *store, int64 execution_id)
 {
 	static SqlStatement delete = {
-		"DELETE FROM noetl.slot AS s WHERE " WRONG_SLOTS " RETURNING s.name, s.key",
+		"DELETE FROM noetl.slot AS s WHERE " WRONG_SLOTS " RETURNING s.name, s.key, s.held",
 		1, {INT8OID}, NULL
 	};
 	static SqlStatement select = {WRONG_TASKS, 1, {INT8OID}, NULL};
@@ -715,7 +955,7 @@ limit_repair(Store *store, int64 execution_id)
 	List	   *ids = NIL;
 	ListCell   *lc;
 
-	(void) execute(&delete, values, touch_row, NULL);
+	(void) execute(&delete, values, note_freed, NULL);
 	(void) execute(&select, values, sql_add_id, &ids);
 	foreach(lc, ids)
 	{

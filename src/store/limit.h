@@ -11,6 +11,8 @@
 #ifndef NOETL_STORE_LIMIT_H
 #define NOETL_STORE_LIMIT_H
 
+#include "access/xact.h"
+#include "broker/broker.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "storage/lockdefs.h"
@@ -56,6 +58,7 @@ typedef struct LimitBook
 	TimestampTz full_at;		/* when a whole burst may begin again; 0: now */
 	bool		paced;			/* there is a row of noetl.limit_pace */
 	TransactionId by;			/* another one that has taken slots, or given them up */
+	bool		writing;		/* others are taking slots just now: they count as held */
 } LimitBook;
 
 /* What waits first for a slot, as transactions under way leave it. */
@@ -63,6 +66,7 @@ typedef struct LimitWaiting
 {
 	bool		any;
 	bool		own;			/* this transaction has it wait */
+	bool		leaving;		/* another one gives what waits a slot, or withdraws it */
 	TransactionId by;			/* another one, which has not committed, has it wait */
 } LimitWaiting;
 
@@ -71,11 +75,16 @@ extern void (*limit_settle_hook) (void);
 
 /* Notes that the slots of a limit and a key, or who waits for them, have changed. */
 extern void limit_touch(const char *name, const char *key, bool due);
-/* Have any? */
+/* Have any, or has a task left a slot? */
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */
 extern bool limit_next_touched(LimitKey *key);
-/* Forgets those whose time has not come and that nothing waits for. */
+/* The same for a slot that this transaction gives up. */
+extern void limit_given_up(const char *name, const char *key);
+/*
+ * Gives up the slots that tasks have left; forgets limits whose time has not come and that
+ * nothing waits for.
+ */
 extern void limit_forget_calm(struct Store *store);
 /* Forgets everything that was noted: the transaction ends. */
 extern void limit_forget(void);
@@ -97,10 +106,9 @@ extern void limit_look_at_waiting(struct Store *store, const LimitKey *key,
 								  LimitWaiting *waiting);
 /*
  * Counts the slots that are held, up to "most", whatever becomes of the transactions under
- * way; *by: one of them, or none.
+ * way: state->by is one of them, or none.
  */
-extern int	limit_count_held(struct Store *store, const LimitKey *key, int most,
-							 TransactionId *by);
+extern int	limit_count_held(struct Store *store, LimitBook *state, int most);
 /* Waits for the end of a transaction, but not beyond a time. */
 extern void limit_await_end(TransactionId xid, TimestampTz until);
 
@@ -110,6 +118,25 @@ extern void limit_await_end(TransactionId xid, TimestampTz until);
  */
 extern int	limit_take(struct Store *store, int64 queue_id, int64 execution_id,
 					   Jsonb *limits);
+/*
+ * Between two tasks of an execution.  The first leaves its slot when it has ended.  If the
+ * second asks for the same in the same transaction, and nobody waits, it keeps the slot:
+ * *slot_of is the task that has got it.  What nobody keeps is given up by
+ * limit_forget_calm().
+ */
+extern void limit_leave(int64 execution_id, int64 slot_id, Jsonb *limits);
+extern bool limit_keep(struct Store *store, int64 execution_id, Jsonb *limits,
+					   int64 *slot_of);
+/* Forgets what a subtransaction has left, or gives it to the one around it. */
+extern void limit_end_subtransaction(SubXactEvent event);
+
+/* Does a task of this status have the slots of its limits? */
+extern bool limit_is_held(const char *status);
+/* Returns the queue_id by which the slots of a task are stored. */
+extern int64 limit_slot_id(TupleTableSlot *task);
+/* Reads into a run what its row says of its slots. */
+extern void limit_read_holder(TupleTableSlot *task, Run *run);
+
 /* Reads the limit number "ordinal" of a list. */
 extern void limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks);
 
@@ -142,8 +169,8 @@ extern bool limit_lock_waiter(const LimitWaiter *waiter);
 /* Reads one place among those that wait, which exists. */
 extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
-/* Does a limit count how many begin in a time, for what waits? */
-extern bool limit_has_rate(const LimitBook *state, const LimitWaiter *waiter);
+/* Is a rate counted in noetl.limit_pace, for what waits? */
+extern bool limit_is_paced(const LimitBook *state, const LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
 extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter,
 						   TimestampTz now, TimestampTz *due);

@@ -28,7 +28,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "store/limit_room.h"
 #include "store/table.h"
+
+/* Rows of slots that are being taken are waited for so many times 100 microseconds. */
+#define WRITING_TRIES	20
 
 /* ---------------------------------------------------------------------------
  * Locks
@@ -112,17 +116,36 @@ open_rows(StoreScan *scan, Store *store, StoreRelation index, const LimitKey *ke
 }
 
 /*
- * Returns how many slots are held, whatever becomes of the transactions under way; counts
- * no further than "most".  *by is set to one of these transactions, if there are any.
+ * Closes the place of a limit and a key; waits a moment for the rows of slots that are
+ * being taken.
  */
-int
-limit_count_held(Store *store, const LimitKey *key, int most, TransactionId *by)
+static LimitRoomLook
+close_place(const LimitKey *key)
+{
+	LimitTag	tag = limit_tag(key->name, key->key);
+	LimitRoomLook look = limit_room_close(&tag);
+
+	for (int i = 0; i < WRITING_TRIES && look.writing > 0; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(100);
+		look = limit_room_close(&tag);
+	}
+	return look;
+}
+
+/*
+ * Returns how many slots are held, by their rows (store/limit.h); the place is closed, and
+ * so many are being written.
+ */
+static int
+count_rows(Store *store, const LimitKey *key, int writing, int most, TransactionId *by)
 {
 	SnapshotData dirty;
 	StoreScan	scan;
 	List	   *transactions = NIL;
 	ListCell   *lc;
-	int			held = 0;
+	int			held = writing;
 
 	*by = InvalidTransactionId;
 	InitDirtySnapshot(dirty);
@@ -149,6 +172,16 @@ limit_count_held(Store *store, const LimitKey *key, int most, TransactionId *by)
 	return held;
 }
 
+/* Counts the slots that are held (store/limit.h). */
+int
+limit_count_held(Store *store, LimitBook *state, int most)
+{
+	LimitRoomLook look = close_place(&state->key);
+
+	state->writing = look.writing > 0;
+	return count_rows(store, &state->key, look.writing, most, &state->by);
+}
+
 /* Looks at what waits first for a slot (store/limit.h). */
 void
 limit_look_at_waiting(Store *store, const LimitKey *key, LimitWaiting *waiting)
@@ -164,9 +197,11 @@ limit_look_at_waiting(Store *store, const LimitKey *key, LimitWaiting *waiting)
 	{
 		TransactionId inserted;
 
-		/* another one gives it a slot, or withdraws it */
 		if (TransactionIdIsValid(dirty.xmax))
+		{
+			waiting->leaving = true;
 			continue;
+		}
 		inserted = DatumGetTransactionId(slot_getsysattr(scan.slot,
 														 MinTransactionIdAttributeNumber,
 														 &isnull));
@@ -193,32 +228,35 @@ limit_await_end(TransactionId xid, TimestampTz until)
  * ---------------------------------------------------------------------------
  */
 
-/* Reads what noetl.set_limit() says of a limit; false: nothing. */
-static bool
-read_rule(Store *store, const char *name, LimitTerms *terms)
+/* Reads what noetl.set_limit() says of a limit, if anything (store/limit_room.h). */
+void
+limit_read_rule(Store *store, const char *name, LimitTerms *terms)
 {
 	StoreTable *table = store_table(store, REL_LIMIT_RULE);
 	StoreScan	scan;
 	ScanKeyData key;
 	bool		isnull;
-	bool		found;
 
 	if (RelationGetNumberOfBlocks(table->relation) == 0)
-		return false;
+		return;
 	store_scan_open(&scan, store, table, REL_LIMIT_RULE_PKEY, SnapshotSelf, 1,
 					ForwardScanDirection);
 	store_key_text(&key, 1, scan.index->rd_indcollation[0], name);
 	index_rescan(scan.scan, &key, 1, NULL, 0);
-	found = store_scan_next(&scan);
-	if (found)
+	if (store_scan_next(&scan))
 	{
 		Datum		concurrency = slot_getattr(scan.slot, LIMIT_RULE_CONCURRENCY, &isnull);
 
 		terms->concurrency = isnull ? -1 : DatumGetInt32(concurrency);
-		terms->rate = slot_attisnull(scan.slot, LIMIT_RULE_RATE) ? 0 : 1;
+		terms->rate = 0;
+		if (!slot_attisnull(scan.slot, LIMIT_RULE_RATE))
+		{
+			terms->rate = DatumGetInt32(slot_column(scan.slot, LIMIT_RULE_RATE));
+			terms->per = DatumGetInt64(slot_column(scan.slot, LIMIT_RULE_PER));
+			terms->burst = DatumGetInt32(slot_column(scan.slot, LIMIT_RULE_BURST));
+		}
 	}
 	store_scan_close(&scan);
-	return found;
 }
 
 /* Inserts the row of a slot that a task has. */
@@ -242,28 +280,101 @@ insert_held(Store *store, int64 queue_id, int ordinal, const LimitKey *key,
 	store_write_insert(store, table);
 }
 
+/* Is there a row of noetl.limit_pace for a limit and a key? */
+static bool
+is_paced(Store *store, const LimitKey *key)
+{
+	StoreTable *table = store_table(store, REL_LIMIT_PACE);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+	Snapshot	snapshot;
+	bool		found;
+
+	if (RelationGetNumberOfBlocks(table->relation) == 0)
+		return false;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	store_scan_open(&scan, store, table, REL_LIMIT_PACE_PKEY, snapshot, 2,
+					ForwardScanDirection);
+	for (int i = 0; i < 2; i++)
+		store_key_text(&keys[i], i + 1, scan.index->rd_indcollation[i],
+					   i == 0 ? key->name : key->key);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	found = store_scan_next(&scan);
+	store_scan_close(&scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Takes what a rate asks for, under the lock; false: not now, or it is a slow rate. */
+static bool
+take_of_rate(Store *store, const LimitTag *tag, const LimitKey *key, const LimitTerms *terms,
+			 TimestampTz now)
+{
+	int64		interval = terms->per / terms->rate;
+	TimestampTz full_at;
+
+	if (is_paced(store, key) || !limit_room_read_rate(tag, terms, &full_at) ||
+		full_at - (terms->burst - 1) * interval > now)
+		return false;
+	limit_room_write_rate(tag, Max(full_at, now) + interval);
+	return true;
+}
+
+/*
+ * Takes a slot under the lock of the limit and its key, by the rows; others need neither
+ * from then on, if nothing waits.  False: the task has to wait.
+ */
+static bool
+take_by_rows(Store *store, const LimitTag *tag, const LimitKey *key, const LimitTerms *terms,
+			 int64 queue_id, int ordinal, int64 execution_id, Jsonb *limits)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	LimitRoomLook look = close_place(key);
+	LimitWaiting waiting;
+	TransactionId by;
+	int			held = ROOM_UNCOUNTED;
+
+	limit_look_at_waiting(store, key, &waiting);
+	if (waiting.any)
+		return false;
+	if (terms->concurrency >= 0)
+		held = count_rows(store, key, look.writing, terms->concurrency, &by);
+	if ((terms->concurrency >= 0 && held >= terms->concurrency) ||
+		(terms->rate > 0 && !take_of_rate(store, tag, key, terms, now)))
+		return false;
+	insert_held(store, queue_id, ordinal, key, execution_id, limits);
+	limit_room_note(tag, false);
+	if (!waiting.leaving && (terms->rate > 0 || !is_paced(store, key)))
+		limit_room_open(tag, &look, held + 1, now);
+	return true;
+}
+
 /* Takes one slot for a task, if nobody waits and there is room; false: it has to wait. */
 static bool
 take_one(Store *store, int64 queue_id, int ordinal, int64 execution_id, Jsonb *limits)
 {
 	LimitWaiter asks;
-	LimitWaiting waiting;
 	LimitKey	key;
-	TransactionId by;
+	LimitTag	tag;
 	bool		room;
 
 	limit_read_spec(limits, ordinal, &key, &asks);
 	limit_lock(key.name, NULL, ShareLock);
-	(void) read_rule(store, key.name, &asks.terms);
-	if (asks.terms.rate > 0 || asks.terms.concurrency == 0)
+	limit_read_rule(store, key.name, &asks.terms);
+	if (asks.terms.concurrency == 0)
+		return false;
+	tag = limit_tag(key.name, key.key);
+	if (limit_room_take(&tag, &asks.terms, GetCurrentTimestamp()))
+	{
+		insert_held(store, queue_id, ordinal, &key, execution_id, limits);
+		limit_room_written(&tag);
+		return true;
+	}
+	if (asks.terms.rate > 0 && !limit_room_counts(&asks.terms))
 		return false;
 	limit_lock(key.name, key.key, ExclusiveLock);
-	limit_look_at_waiting(store, &key, &waiting);
-	room = !waiting.any &&
-		(asks.terms.concurrency < 0 ||
-		 limit_count_held(store, &key, asks.terms.concurrency, &by) < asks.terms.concurrency);
-	if (room)
-		insert_held(store, queue_id, ordinal, &key, execution_id, limits);
+	room = take_by_rows(store, &tag, &key, &asks.terms, queue_id, ordinal, execution_id,
+						limits);
 	limit_unlock(&key);
 	return room;
 }
@@ -278,6 +389,16 @@ limit_take(Store *store, int64 queue_id, int64 execution_id, Jsonb *limits)
 	while (taken < n && take_one(store, queue_id, taken, execution_id, limits))
 		taken++;
 	return taken;
+}
+
+/* Notes that this transaction gives up a slot, whose row it is about to delete or has deleted. */
+void
+limit_given_up(const char *name, const char *key)
+{
+	LimitTag	tag = limit_tag(name, key);
+
+	limit_room_note(&tag, true);
+	limit_touch(name, key, false);
 }
 
 /* Gives up the slots of a task (store/limit.h). */
@@ -301,7 +422,7 @@ limit_free(Store *store, int64 queue_id)
 		waits = !DatumGetBool(slot_column(scan.slot, SLOT_HELD));
 		if (waits)
 			break;
-		limit_touch(slot_text(scan.slot, SLOT_NAME), slot_text(scan.slot, SLOT_KEY), false);
+		limit_given_up(slot_text(scan.slot, SLOT_NAME), slot_text(scan.slot, SLOT_KEY));
 		store_write_delete(store, table, scan.slot);
 	}
 	store_scan_close(&scan);

@@ -59,10 +59,8 @@ store_is_pending(Store *store, int64 execution_id, TimestampTz created_at, int64
 static bool
 fetch_pending(Store *store, int64 execution_id)
 {
-	StoreTable *table = store_table(store, REL_PENDING);
-
-	return !place_none(table) &&
-		store_fetch_by_id(store, table, REL_PENDING_PKEY, execution_id);
+	return !place_few_pages(REL_PENDING, 0) &&
+		store_fetch_by_id(store, store_table(store, REL_PENDING), REL_PENDING_PKEY, execution_id);
 }
 
 /* Deletes the oldest pending event of an execution (store/store.h). */

@@ -7,6 +7,7 @@
 #include "access/tableam.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -21,6 +22,7 @@ typedef struct KnownPlace
 {
 	Oid			storage;		/* of the table; InvalidOid: nothing is known */
 	int64		id;
+	int64		execution_id;	/* that the row belongs to */
 	ItemPointerData tid;
 } KnownPlace;
 
@@ -35,21 +37,32 @@ entry_of(const StoreTable *table, int64 id)
 
 /* Remembers where a row is (store/place.h). */
 void
-place_note(const StoreTable *table, int64 id, const ItemPointerData *tid)
+place_note(const StoreTable *table, int64 id, int64 execution_id, const ItemPointerData *tid)
 {
 	KnownPlace *known = entry_of(table, id);
 
 	known->storage = relation_storage(table->relation);
 	known->id = id;
+	known->execution_id = execution_id;
 	known->tid = *tid;
 }
 
+/* Returns which execution a row is said to belong to (store/place.h). */
+int64
+place_execution(const StoreTable *table, int64 id)
+{
+	const KnownPlace *known = entry_of(table, id);
+
+	return known->id == id && known->storage == relation_storage(table->relation) ?
+		known->execution_id : 0;
+}
+
 /*
- * Returns whether a table has a page.  What the storage manager remembers of the size of a
+ * Returns whether a relation has a page.  What the storage manager remembers of the size of a
  * file is forgotten when somebody cuts the file off, which needs a lock that excludes ours.
  */
-static bool
-has_page(Relation relation, BlockNumber block)
+bool
+place_has_page(Relation relation, BlockNumber block)
 {
 	if (relation->rd_smgr != NULL &&
 		relation->rd_smgr->smgr_cached_nblocks[MAIN_FORKNUM] != InvalidBlockNumber &&
@@ -62,14 +75,24 @@ has_page(Relation relation, BlockNumber block)
 bool
 place_exists(const StoreTable *table, const ItemPointerData *tid)
 {
-	return has_page(table->relation, ItemPointerGetBlockNumberNoCheck(tid));
+	return place_has_page(table->relation, ItemPointerGetBlockNumberNoCheck(tid));
 }
 
-/* Returns whether a table has no page at all (store/place.h). */
+/* Returns whether a table or an index has few pages (store/place.h). */
 bool
-place_none(const StoreTable *table)
+place_few_pages(StoreRelation which, BlockNumber pages)
 {
-	return !has_page(table->relation, 0);
+	Oid			relid = store_relation(which);
+	Relation	relation;
+	bool		few;
+
+	LockRelationOid(relid, RowExclusiveLock);
+	relation = RelationIdGetRelation(relid);
+	if (!RelationIsValid(relation))
+		return false;
+	few = !place_has_page(relation, pages);
+	RelationClose(relation);
+	return few;
 }
 
 /* Fetches a row from where it was seen (store/place.h). */

@@ -12,8 +12,18 @@
 
 #include "store/table.h"
 
-/* Remembers where the row with a primary key is, its first column. */
-extern void place_note(const StoreTable *table, int64 id, const ItemPointerData *tid);
+/*
+ * Remembers where the row with a primary key is, its first column, and which execution it
+ * belongs to.
+ */
+extern void place_note(const StoreTable *table, int64 id, int64 execution_id,
+					   const ItemPointerData *tid);
+
+/*
+ * Returns which execution the row with a primary key belonged to when its place was noted;
+ * 0: no place is known.
+ */
+extern int64 place_execution(const StoreTable *table, int64 id);
 
 /*
  * Fetches the row with a primary key into the scan slot from where it was seen.  Returns
@@ -27,10 +37,14 @@ extern bool place_fetch(StoreTable *table, int64 id);
  */
 extern bool place_exists(const StoreTable *table, const ItemPointerData *tid);
 
+/* Returns whether a relation that is locked has a page. */
+extern bool place_has_page(Relation relation, BlockNumber block);
+
 /*
- * Returns whether a table has no page at all, hence no row: neither of this nor of another
- * transaction that has committed.
+ * Returns whether a table or an index has at most so many pages.  A table without a page
+ * has no row: neither of this nor of another transaction that has committed.  Locks the
+ * relation as a store does, but does not make it one of the store's, which takes longer.
  */
-extern bool place_none(const StoreTable *table);
+extern bool place_few_pages(StoreRelation which, BlockNumber pages);
 
 #endif							/* NOETL_STORE_PLACE_H */

@@ -16,6 +16,7 @@
 
 #include "playbook/playbook.h"
 #include "store/deferred.h"
+#include "store/leaf.h"
 #include "store/low_water.h"
 #include "store/pause_row.h"
 #include "store/place.h"
@@ -213,15 +214,15 @@ store_migrate_tasks(Store *store, int64 execution_id, const Playbook *to, const 
 int
 store_newest_visit(Store *store, int64 execution_id, const char *step_name, int after)
 {
+	Relation	index = store_open_index(store, REL_QUEUE_VISIT_IDX);
 	QueueScan	scan;
 	ScanKeyData keys[3];
 	int			visit = 0;
 
 	store_key_int64(&keys[0], 1, execution_id);
-	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 0);
-	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], step_name);
+	store_key_text(&keys[1], 2, index->rd_indcollation[1], step_name);
 	ScanKeyInit(&keys[2], 3, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(after));
-	index_rescan(scan.scan, keys, 3, NULL, 0);
+	queue_scan_open(&scan, store, REL_QUEUE_VISIT_IDX, keys, 3);
 	while (visit == 0 && queue_scan_next(&scan))
 		if (queue_is_live(scan.slot))
 			visit = DatumGetInt32(slot_column(scan.slot, QUEUE_COL_VISIT));
@@ -242,6 +243,83 @@ load_task(Store *store, int64 execution_id, const Playbook *playbook, const RunQ
 	return queue_read_run(table->scan_slot, execution_id, playbook, query->with_action);
 }
 
+/* What is read of an execution's live tasks. */
+typedef struct RunLoad
+{
+	int64		execution_id;
+	const Playbook *playbook;
+	const RunQuery *query;
+	List	   *runs;
+	int64		first;			/* the smallest queue_id; 0: there is no row */
+	bool		found;			/* the task that is asked for */
+} RunLoad;
+
+/* Appends the task in a slot. */
+static void
+load_run(RunLoad *load, TupleTableSlot *slot)
+{
+	Run		   *run = queue_read_run(slot, load->execution_id, load->playbook,
+									 load->query->with_action);
+
+	if (load->first == 0)
+		load->first = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
+	if (run == NULL)
+		return;
+	load->runs = lappend(load->runs, run);
+	load->found = load->found || run->queue_id == load->query->task_id;
+}
+
+/* An execution with more tasks is loaded by a scan of the index. */
+#define FEW_TASKS		16
+
+/* Returns whether the scan slot has a row that was read under its execution's lock. */
+static bool
+is_locked_task(const Store *store, const StoreTable *table, ItemPointerData tid)
+{
+	TupleTableSlot *slot = table->scan_slot;
+
+	return ItemPointerIsValid(&store->locked_task) &&
+		ItemPointerEquals(unconstify(ItemPointerData *, &store->locked_task), &tid) &&
+		store->locked_command == GetCurrentCommandId(false) &&
+		!TTS_EMPTY(slot) && ItemPointerEquals(&slot->tts_tid, &tid);
+}
+
+/*
+ * Appends the live tasks from where the index has their entries, as far as that is known.
+ * Returns false when the index is to be scanned.  Mostly there is one entry, of the row
+ * that has just been read: a later version would have another one, or differ from it in
+ * nothing that a run is read from.
+ */
+static bool
+recall_runs(Store *store, RunLoad *load)
+{
+	StoreTable *table = store_table(store, REL_QUEUE);
+	Relation	index = store_open_index(store, REL_QUEUE_RUN_IDX);
+	int64		begin = run_low_water_begin(table->relation, load->execution_id);
+	LeafEntry	entries[FEW_TASKS];
+	Snapshot	snapshot;
+	int			count;
+
+	deferred_write(store, REL_QUEUE);
+	count = leaf_read_all(index, load->execution_id, begin, entries, FEW_TASKS);
+	if (count == 1 && is_locked_task(store, table, entries[0].tid))
+	{
+		load_run(load, table->scan_slot);
+		return true;
+	}
+	if (count < 0)
+		return false;
+	CommandCounterIncrement();
+	/* before the page is read: of what the snapshot shows it has the entries */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	count = leaf_read_all(index, load->execution_id, begin, entries, FEW_TASKS);
+	for (int i = 0; i < count; i++)
+		if (store_fetch_entry(table, entries[i].tid, snapshot))
+			load_run(load, table->scan_slot);
+	UnregisterSnapshot(snapshot);
+	return count >= 0;
+}
+
 /*
  * Returns the live tasks of an execution's steps (Run *), under its lock, or some of them.
  * *more: there are others.
@@ -250,35 +328,31 @@ List *
 queue_load_runs(Store *store, int64 execution_id, const Playbook *playbook,
 				const RunQuery *query, bool *more)
 {
+	RunLoad		load = {execution_id, playbook, query, NIL, 0, false};
 	QueueScan	scan;
-	List	   *runs = NIL;
-	int64		first = 0;
-	bool		found = false;
 
 	*more = false;
-	run_scan_open(&scan, store, execution_id, -1);
-	while (!*more && queue_scan_next(&scan))
+	if (!recall_runs(store, &load))
 	{
-		Run		   *run = queue_read_run(scan.slot, execution_id, playbook, query->with_action);
-
-		if (first == 0)
-			first = DatumGetInt64(slot_column(scan.slot, QUEUE_COL_QUEUE_ID));
-		if (run == NULL)
-			continue;
-		runs = lappend(runs, run);
-		found = found || run->queue_id == query->task_id;
-		*more = query->some && list_length(runs) == SOME_TASKS;
+		run_scan_open(&scan, store, execution_id, -1);
+		while (!*more && queue_scan_next(&scan))
+		{
+			if (load.first == 0)
+				leaf_note(scan.scan, execution_id);
+			load_run(&load, scan.slot);
+			*more = query->some && list_length(load.runs) == SOME_TASKS;
+		}
+		queue_scan_close(&scan);
 	}
-	queue_scan_close(&scan);
-	run_low_water_end(execution_id, first);
-	if (*more && !found)
+	run_low_water_end(execution_id, load.first);
+	if (*more && !load.found)
 	{
 		Run		   *run = load_task(store, execution_id, playbook, query);
 
 		if (run != NULL)
-			runs = lappend(runs, run);
+			load.runs = lappend(load.runs, run);
 	}
-	return runs;
+	return load.runs;
 }
 
 /*
@@ -317,8 +391,15 @@ store_find_task(Store *store, int64 execution_id, const TaskQuery *query, QueueR
 
 /* Takes the slots that a task needs; it is ready if it has all of them, else blocked. */
 static bool
-take_slots(Store *store, TupleTableSlot *slot, const Run *run)
+take_slots(Store *store, TupleTableSlot *slot, Run *run)
 {
+	if (limit_keep(store, DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
+				   run->limits, &run->slot_of))
+	{
+		slot_set(slot, QUEUE_COL_SLOT_OF, Int64GetDatum(run->slot_of));
+		slot_set_text(slot, QUEUE_COL_STATUS, "queued");
+		return true;
+	}
 	store->slots_taken = limit_take(store, run->queue_id,
 									DatumGetInt64(slot->tts_values[QUEUE_COL_EXECUTION_ID - 1]),
 									run->limits);
@@ -380,6 +461,25 @@ lock_run(Store *store, Run *run)
 }
 
 /*
+ * Deletes the row of a task that has one limit and its slot, if it is still as it was read;
+ * the slot is left to the task that follows.
+ */
+static bool
+close_limited(Store *store, int64 execution_id, const Run *run, ItemPointer tid)
+{
+	TM_FailureData failure;
+
+	if (run->one_limit == NULL ||
+		table_tuple_delete(store_table(store, REL_QUEUE)->relation, tid,
+						   GetCurrentCommandId(true), SnapshotAny, InvalidSnapshot, true,
+						   &failure, false) != TM_Ok)
+		return false;
+	run_low_water_closed(execution_id, run->queue_id);
+	limit_leave(execution_id, run->slot_of != 0 ? run->slot_of : run->queue_id, run->one_limit);
+	return true;
+}
+
+/*
  * Deletes the row of a task that has ended.  When the table has no triggers, the
  * row is deleted without being locked first; if its worker has extended the lease
  * meanwhile, the newer version is deleted.
@@ -395,7 +495,7 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	if (run->handle == NULL && deferred_drop_task(store, run->queue_id))
 	{
 		if (run->limits != NULL)
-			limit_free(store, run->queue_id);
+			limit_free(store, run->slot_of != 0 ? run->slot_of : run->queue_id);
 		return;
 	}
 	if (!run->stored)
@@ -408,12 +508,15 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
-	if (table->result_rel->ri_TrigDesc != NULL || run->limited || run->limits != NULL)
+	if (table->result_rel->ri_TrigDesc != NULL || run->limits != NULL ||
+		(run->limited && !close_limited(store, execution_id, run, &tid)))
 	{
 		table = lock_run(store, run);
 		store_write_delete(store, table, table->scan_slot);
 		return;
 	}
+	if (run->limited)
+		return;
 	do
 	{
 		result = table_tuple_delete(table->relation, &tid, GetCurrentCommandId(true),
@@ -442,6 +545,8 @@ store_retry_task(Store *store, Run *run)
 	queue_make_ready(new);
 	slot_set(new, QUEUE_COL_ATTEMPTS, Int32GetDatum(run->attempts));
 	slot_set(new, QUEUE_COL_LOST_LEASES, Int32GetDatum(run->lost));
+	run->one_limit = NULL;
+	run->slot_of = 0;
 	if (run->state == RUN_RETRY)
 	{
 		slot_set_text(new, QUEUE_COL_STATUS, "retry");
@@ -503,6 +608,25 @@ store_get_task(Store *store, int64 queue_id, QueueRow *row)
 		queue_read_row(scan.slot, row);
 	queue_scan_close(&scan);
 	return found;
+}
+
+/* Returns the execution of a task that was leased lately (store/store.h). */
+int64
+store_recall_execution(Store *store, int64 queue_id)
+{
+	return place_execution(store_table(store, REL_QUEUE), queue_id);
+}
+
+/* Notes that the row in the scan slot was read under the lock (store/store.h). */
+void
+store_note_locked_task(Store *store)
+{
+	TupleTableSlot *slot = store_table(store, REL_QUEUE)->scan_slot;
+
+	if (TTS_EMPTY(slot))
+		return;
+	store->locked_task = slot->tts_tid;
+	store->locked_command = GetCurrentCommandId(false);
 }
 
 /*

@@ -109,6 +109,7 @@ queue_read_wait(TupleTableSlot *slot)
 void
 queue_read_row(TupleTableSlot *slot, QueueRow *row)
 {
+	slot_getallattrs(slot);
 	row->queue_id = DatumGetInt64(slot_column(slot, QUEUE_COL_QUEUE_ID));
 	row->execution_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EXECUTION_ID));
 	row->node_id = slot_text(slot, QUEUE_COL_NODE_ID);
@@ -212,6 +213,8 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 	run->worker_id = slot_text(slot, QUEUE_COL_WORKER_ID);
 	run->available_at = DatumGetTimestampTz(slot_column(slot, QUEUE_COL_AVAILABLE_AT));
 	run->limited = !slot_attisnull(slot, QUEUE_COL_LIMITS);
+	if (run->limited)
+		limit_read_holder(slot, run);
 	if (with_action != NULL && strcmp(name, with_action) == 0)
 		load_payload(slot, playbook, run);
 	run->handle = queue_copy_tid(slot);
@@ -317,6 +320,9 @@ queue_new_version(StoreTable *table)
 void
 queue_write_version(Store *store, StoreTable *table)
 {
+	if (!table->insert_slot->tts_isnull[QUEUE_COL_SLOT_OF - 1] &&
+		!limit_is_held(TextDatumGetCString(table->insert_slot->tts_values[QUEUE_COL_STATUS - 1])))
+		slot_set_null(table->insert_slot, QUEUE_COL_SLOT_OF);
 	ExecStoreVirtualTuple(table->insert_slot);
 	store_write_update(store, table, table->scan_slot, table->insert_slot);
 }

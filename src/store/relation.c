@@ -35,6 +35,7 @@ static const char *const relation_names[REL_COUNT] = {
 	"queue_retry_idx", "queue_lease_idx",
 	"signal_pkey", "signal_kept_idx", "signal_id_idx",
 	"message_kept_idx", "message_id_idx", "message_expires_idx",
+	"limit_pace_pkey",
 	"limit_pace_due_idx",
 	"start_key_pkey",
 	"slot_pkey", "slot_held_idx", "slot_waiting_idx", "slot_execution_idx", "limit_rule_pkey",

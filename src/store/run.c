@@ -52,13 +52,14 @@ List *
 store_query_runs(Store *store, int64 execution_id, const Playbook *playbook,
 				 const RunQuery *query, bool *more)
 {
-	StoreTable *table = store_table(store, REL_RUN);
+	StoreTable *table;
 	List	   *runs = queue_load_runs(store, execution_id, playbook, query, more);
 	StoreScan	scan;
 	ScanKeyData key;
 
-	if (place_none(table))
+	if (place_few_pages(REL_RUN, 0))
 		return runs;
+	table = store_table(store, REL_RUN);
 	store_key_int64(&key, 1, execution_id);
 	store_scan_open(&scan, store, table, REL_RUN_PKEY, SnapshotSelf, 1, ForwardScanDirection);
 	index_rescan(scan.scan, &key, 1, NULL, 0);

@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -13,6 +14,7 @@
 #include "utils/snapmgr.h"
 
 #include "store/deferred.h"
+#include "store/leaf.h"
 #include "store/table.h"
 
 /* Sets a key: equality on a bigint column of an index. */
@@ -77,6 +79,20 @@ store_fetch_first(Store *store, StoreTable *table, StoreRelation index,
 	if (found)
 		ExecMaterializeSlot(scan.slot);
 	store_scan_close(&scan);
+	return found;
+}
+
+/* Fetches the version that an entry of an index leads to (store/table.h). */
+bool
+store_fetch_entry(StoreTable *table, ItemPointerData tid, Snapshot snapshot)
+{
+	IndexFetchTableData *fetch = table_index_fetch_begin(table->relation);
+	bool		call_again = false;
+	bool		all_dead;
+	bool		found = table_index_fetch_tuple(fetch, &tid, snapshot, table->scan_slot,
+												&call_again, &all_dead);
+
+	table_index_fetch_end(fetch);
 	return found;
 }
 

@@ -73,7 +73,7 @@ enum
 /* Columns of noetl.limit_rule that are read without SPI */
 enum
 {
-	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE
+	LIMIT_RULE_CONCURRENCY = 2, LIMIT_RULE_RATE, LIMIT_RULE_PER, LIMIT_RULE_BURST
 };
 
 /* Columns of noetl.limit_pace that are read without SPI */
@@ -122,7 +122,8 @@ slot_jsonb(TupleTableSlot *slot, int attribute)
 static inline void
 slot_begin(TupleTableSlot *slot)
 {
-	ExecClearTuple(slot);
+	if (!TTS_EMPTY(slot))
+		ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 }
 

@@ -239,8 +239,8 @@ extern void store_insert_event(Store *store, const Event *event);
 
 /*
  * Finds the newest event of an execution; returns false when it has none.  *own
- * tells whether this transaction wrote it.  since: an event that is known to
- * exist, from which the search is cheaper, or 0.
+ * tells, in a transaction with one snapshot, whether it wrote the event itself.  since:
+ * an event that is known to exist, from which the search is cheaper, or 0.
  */
 extern bool store_last_event(Store *store, int64 execution_id, int64 since,
 							 int64 *event_id, TimestampTz *created_at, bool *own);
@@ -565,7 +565,8 @@ typedef enum QueueColumn
 	QUEUE_COL_FAIR_KEY,
 	QUEUE_COL_FAIR_WEIGHT,
 	QUEUE_COL_VISIT,
-	QUEUE_COLUMNS = QUEUE_COL_VISIT
+	QUEUE_COL_SLOT_OF,
+	QUEUE_COLUMNS = QUEUE_COL_SLOT_OF
 } QueueColumn;
 
 /* What the callers of queue functions need of a row. */
@@ -630,6 +631,19 @@ typedef struct TaskQuery
 extern bool store_find_task(Store *store, int64 execution_id, const TaskQuery *query,
 							QueueRow *row);
 
+/*
+ * Returns the execution of a task that this session has leased lately; 0: none is known.
+ * The task's row tells whether it is still there, and whether it is of that execution.
+ */
+extern int64 store_recall_execution(Store *store, int64 queue_id);
+
+/*
+ * Notes that the task which has been read last was read under the lock of its execution:
+ * its row need not be read again to load the execution's runs, unless anything has been
+ * written in between.
+ */
+extern void store_note_locked_task(Store *store);
+
 /* Returns whether a row that was read is still the newest version. */
 extern bool store_task_unchanged(Store *store, const QueueRow *row);
 
@@ -682,7 +696,7 @@ extern void store_revoke_task(Store *store, Run *run);
  */
 
 /* Called with each row that was leased. */
-typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot);
+typedef void (*LeasedRow) (void *arg, TupleTableSlot *slot, TimestampTz lease_until);
 
 typedef struct LeaseRequest
 {

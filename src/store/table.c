@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "store/constraint.h"
 #include "store/deferred.h"
 #include "store/fair.h"
 #include "store/index.h"
@@ -120,6 +121,7 @@ subtransaction_ends(SubXactEvent event, SubTransactionId id,
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		drop_failed(GetCurrentTransactionNestLevel());
+	limit_end_subtransaction(event);
 }
 
 /* Registers the callbacks, once per backend. */
@@ -241,6 +243,7 @@ store_open(Oid event_leaf)
 	store->deferred_memory = NULL;
 	store->deferred_tasks = NIL;
 	store->slots_taken = 0;
+	ItemPointerSetInvalid(&store->locked_task);
 	store->nest_level = GetCurrentTransactionNestLevel();
 	store->next = in_use;
 	in_use = store;
@@ -256,8 +259,10 @@ close_table(StoreTable *table)
 	bool		clean = result_rel->ri_TrigDesc == NULL && table->statement == NULL;
 
 	statement_close(table);
-	ExecClearTuple(table->insert_slot);
-	ExecClearTuple(table->scan_slot);
+	if (!TTS_EMPTY(table->insert_slot))
+		ExecClearTuple(table->insert_slot);
+	if (!TTS_EMPTY(table->scan_slot))
+		ExecClearTuple(table->scan_slot);
 	table->nbatch = 0;
 	for (int i = 0; table->indexed && i < result_rel->ri_NumIndices; i++)
 	{
@@ -459,6 +464,7 @@ describe_table(Store *store, StoreRelation which)
 		update_all_columns(store, which, RelationGetDescr(table->relation)->natts);
 	table->insert_slot = MakeSingleTupleTableSlot(desc, ops);
 	table->scan_slot = MakeSingleTupleTableSlot(desc, ops);
+	table->constraints = constraint_describe(table->relation);
 	table->defaults = find_defaults(table->relation, own_columns(which));
 	table->indexed = false;
 	table->batch = NULL;
@@ -554,8 +560,7 @@ store_is_plain(const StoreTable *table)
 void
 store_check_row(Store *store, StoreTable *table, TupleTableSlot *slot)
 {
-	if (table->relation->rd_att->constr != NULL)
-		ExecConstraints(table->result_rel, slot, store->estate);
+	constraint_check(store, table, slot);
 	if (table->relation->rd_rel->relispartition)
 		ExecPartitionCheck(table->result_rel, slot, store->estate, true);
 }
@@ -568,9 +573,12 @@ insert_row(Store *store, StoreTable *table)
 
 	if (store_is_plain(table))
 	{
+		IndexSet	indexes = index_find(store, table, slot);
+
 		store_check_row(store, table, slot);
+		index_form_keys(store, table, slot, indexes);
 		simple_table_tuple_insert(table->relation, slot);
-		index_add_row(store, table, slot);
+		index_add_row(store, table, slot, indexes, false);
 		return;
 	}
 	store_open_indexes(store, table);
@@ -611,6 +619,8 @@ note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot
 void
 store_write_insert(Store *store, StoreTable *table)
 {
+	bool		limited;
+
 	prepare_write(store, table);
 	if (TTS_EMPTY(table->insert_slot))
 	{
@@ -618,10 +628,11 @@ store_write_insert(Store *store, StoreTable *table)
 		ExecStoreVirtualTuple(table->insert_slot);
 	}
 	note_change(store, table, NULL, table->insert_slot);
+	limited = table == &store->tables[REL_QUEUE] &&
+		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS);
 	insert_row(store, table);
 	ResetPerTupleExprContext(store->estate);
-	if (table == &store->tables[REL_QUEUE] &&
-		!slot_attisnull(table->insert_slot, QUEUE_COL_LIMITS))
+	if (limited)
 		limit_task_written(store, NULL, table->insert_slot, store->slots_taken);
 }
 
@@ -705,19 +716,42 @@ store_write_new(Store *store, StoreTable *table, StoreRelation unique)
 	return inserted;
 }
 
-/* Replaces the row in "old" by the one in "new". */
-void
-store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
-				   TupleTableSlot *new)
+/*
+ * Replaces a row of a table that needs nothing but constraints and indexes, as the
+ * executor does.
+ */
+static void
+update_plain(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
+{
+	IndexSet	indexes;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes changed;
+#else
+	bool		changed;
+#endif
+
+	CheckCmdReplicaIdentity(table->relation, CMD_UPDATE);
+	store_check_row(store, table, new);
+	indexes = index_find(store, table, new);
+	index_form_keys(store, table, new, indexes);
+	simple_table_tuple_update(table->relation, &old->tts_tid, new, InvalidSnapshot, &changed);
+#if PG_VERSION_NUM >= 160000
+	if (changed == TU_Summarizing)
+		index_add_summaries(store, table, new);
+	else if (changed == TU_All)
+#else
+	if (changed)
+#endif
+		index_add_row(store, table, new, indexes, true);
+}
+
+/* Replaces the row in "old" as the executor does, with all its triggers. */
+static void
+update_row(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
 {
 	EPQState	epq;
 
-	note_change(store, table, old, new);
-	prepare_write(store, table);
-	if (store_is_plain(table))
-		index_open_for_row(store, table, new);
-	else
-		store_open_indexes(store, table);
+	store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL
@@ -728,6 +762,19 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 	else
 		ExecSimpleRelationUpdate(table->result_rel, store->estate, &epq, old, new);
 	EvalPlanQualEnd(&epq);
+}
+
+/* Replaces the row in "old" by the one in "new". */
+void
+store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
+				   TupleTableSlot *new)
+{
+	note_change(store, table, old, new);
+	prepare_write(store, table);
+	if (store_is_plain(table))
+		update_plain(store, table, old, new);
+	else
+		update_row(store, table, old, new);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(new, QUEUE_COL_LIMITS))
 		limit_task_written(store, old, new, 0);
@@ -755,5 +802,5 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 	EvalPlanQualEnd(&epq);
 	ResetPerTupleExprContext(store->estate);
 	if (table == &store->tables[REL_QUEUE] && !slot_attisnull(old, QUEUE_COL_LIMITS))
-		limit_free(store, DatumGetInt64(slot_column(old, QUEUE_COL_QUEUE_ID)));
+		limit_free(store, limit_slot_id(old));
 }

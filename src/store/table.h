@@ -33,11 +33,15 @@ typedef struct StoreTable
 	TupleTableSlot *insert_slot;
 	TupleTableSlot *scan_slot;
 	struct StatementTriggers *statement;	/* of users, or NULL (store/statement.c) */
+	struct Constraints *constraints;	/* (store/constraint.c) */
 	List	   *defaults;		/* ColumnDefault * of columns that users have added */
 	bool		indexed;		/* its indexes are known: */
 	Oid		   *index_oids;
+	struct Predicate **predicates;	/* of each index, or NULL (store/predicate.c) */
+	struct IndexKeys *keys;		/* of the row that is written (store/index.c) */
 	bool		simple_indexes; /* none checks anything later */
 	TupleTableSlot **batch;		/* rows that are kept back (store/deferred.c) */
+	uint64	   *batch_indexes;	/* that they belong into */
 	int			nbatch;
 } StoreTable;
 
@@ -160,6 +164,8 @@ struct Store
 	MemoryContext deferred_memory;	/* of the tasks; NULL: tasks are not kept back */
 	List	   *deferred_tasks; /* DeferredTask * (store/deferred.c) */
 	int			slots_taken;	/* by the task that is inserted just now */
+	ItemPointerData locked_task;	/* read under its execution's lock (store/queue.c), */
+	CommandId	locked_command; /* by this command */
 	Store	   *next;			/* in its list */
 };
 
@@ -174,6 +180,12 @@ extern void store_open_indexes(Store *store, StoreTable *table);
 
 /* Returns an index for scans; it stays open as long as the store. */
 extern Relation store_open_index(Store *store, StoreRelation which);
+
+/*
+ * Fetches a version that an entry of an index leads to, and that a snapshot sees, into the
+ * scan slot; returns false when there is none.
+ */
+extern bool store_fetch_entry(StoreTable *table, ItemPointerData tid, Snapshot snapshot);
 
 /* Fetches the row with a bigint primary key; returns false when there is none. */
 extern bool store_fetch_by_id(Store *store, StoreTable *table, StoreRelation index, int64 id);

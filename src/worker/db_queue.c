@@ -68,13 +68,16 @@ db_announce(void)
 	char		host[256] = "";
 	char		process[16];
 	char		slots[16];
-	const char *params[] = {options.name, types_array, host, NOETL_VERSION, process, slots};
+	const char *params[] = {
+		options.name, types_array, host, NOETL_VERSION, process, slots,
+		db_pooled() ? "true" : "false"
+	};
 
 	gethostname(host, sizeof(host) - 1);
 	snprintf(process, sizeof(process), "%d", (int) getpid());
 	snprintf(slots, sizeof(slots), "%d", options.slots);
 	if (db_run_boolean(MAY_ANNOUNCE, 0, NULL) == DB_OK)
-		(void) db_run_boolean(ANNOUNCE, 6, params);
+		(void) db_run_boolean(ANNOUNCE, 7, params);
 }
 
 /* Returns the types to lease, as a text[] literal. */

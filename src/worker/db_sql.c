@@ -62,7 +62,8 @@ static const char may_announce_sql[] =
 static const char announce_sql[] =
 "SELECT noetl.announce($1::text, $2::text[],"
 " jsonb_build_object('host', $3::text, 'version', $4::text, 'process', $5::int,"
-" 'slots', $6::int))";
+" 'slots', $6::int, 'application',"
+" CASE WHEN NOT $7::boolean THEN current_setting('application_name') END))";
 
 /* ---------------------------------------------------------------------------
  * The queue: one statement for each call of the contract

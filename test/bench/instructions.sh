@@ -29,8 +29,10 @@ metadata: {path: ' || path || '}
 ' || head || '
 workflow:
 ' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, %s next: [{step: %s}]}',
-                       i, step, CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+                       i, replace(step, '@', (i % 2)::text), CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
   FROM (VALUES ('linear', '', ''), ('limited', '', 'limits: {name: l, key: "{{ execution_id }}", concurrency: 10},'),
+               ('alternating', '', 'limits: {name: l@, key: "{{ execution_id }}", concurrency: 10},'),
+               ('rate', '', 'limits: {name: r, rate: {limit: 1000000, per: second, burst: 1000}},'),
                ('fair', 'fairness: {key: "{{ execution_id }}"}', '')) AS variant (path, head, step),
        generate_series(1, 150) AS i
  GROUP BY path, head \g /dev/null
@@ -51,10 +53,10 @@ cp -a "$work/data" "$work/fresh"
 begin_anew() { rm -rf "$work/data" && cp -a "$work/fresh" "$work/data"; }
 
 # Runs statements in a backend of its own; prints the instructions of one call
-# of a function: the median of the calls after the warm-up, and their mean.  What
-# time brings (timers, scans that are repeated now and then) and what comes once
-# for many calls (splits of index pages) is in the mean only, so that the median is
-# the same on a busy machine.
+# of a function: the lower quartile of the calls after the warm-up, their median, and
+# their mean.  What time brings (timers, scans that are repeated once a second) and what
+# comes once for many calls (splits of index pages) is in the mean, and on a machine so
+# busy that a call takes a second, in the median too.
 count()
 {
     local function=$1 statement=$2 prepare=$3 n=$((2 * calls))
@@ -75,16 +77,17 @@ count()
     for n in $(seq $((calls + 1)) $((2 * calls))); do
         sed -n 's/^\(totals\|summary\): *//p' "$work/callgrind.$n" | head -n 1
     done | sort -n | awk -v what="$4" '{ count[NR] = $1; sum += $1 }
-        END { printf "%-44s %10d %10d\n", what, count[int((NR + 1) / 2)], sum / NR }'
+        END { printf "%-44s %10d %10d %10d\n", what, count[int((NR + 3) / 4)],
+                     count[int((NR + 1) / 2)], sum / NR }'
 }
 
 make_directory "$work"
 chmod 777 "$work"
-say "$(printf '%-44s %10s %10s' 'instructions a call' median mean) ($("$bindir/postgres" --version))"
+say "$(printf '%-44s %10s %10s %10s' 'instructions a call' quartile median mean) ($("$bindir/postgres" --version))"
 count noetl_complete_and_lease \
     "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
     "SELECT noetl.execute('linear'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, linear"
-for variant in limited fair; do
+for variant in limited alternating rate fair; do
     begin_anew
     count noetl_complete_and_lease \
         "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \

@@ -101,12 +101,53 @@ fan_playbook()
     echo "  - {step: end}"
 }
 
+# $1: path, $2: branches that lead to one step, $3: how they join there.
+branches_playbook()
+{
+    echo "metadata: {name: branches, path: $1}"
+    echo "apiVersion: noetl.io/v1"
+    echo "kind: Playbook"
+    echo "workflow:"
+    echo "  - {step: start, next: produce}"
+    echo "  - step: produce"
+    echo "    tool: produce"
+    echo "    next:"
+    awk -v n="$2" 'BEGIN {
+        for (i = 0; i < n; i++)
+            printf "      - b%d\n", i
+        for (i = 0; i < n; i++)
+            printf "  - {step: b%d, tool: branch, args: {n: %d}, next: meet}\n", i, i
+    }'
+    echo "  - {step: meet, join: $3, tool: meet, next: end}"
+    echo "  - {step: end}"
+}
+
+# $1: path, $2: items, $3: how many are in flight.
+items_playbook()
+{
+    echo "metadata: {name: items, path: $1}"
+    echo "apiVersion: noetl.io/v1"
+    echo "kind: Playbook"
+    echo "workflow:"
+    echo "  - {step: start, next: each}"
+    echo "  - step: each"
+    echo "    type: iterator"
+    echo "    collection: \"{{ range($2) }}\""
+    echo "    element: n"
+    echo "    mode: distributed"
+    echo "    concurrency: $3"
+    echo "    task: {type: bench, args: {n: \"{{ n }}\"}}"
+    echo "    next: end"
+    echo "  - {step: end}"
+}
+
 # Playbooks are longer than a command line may be.
 register() { { echo 'SELECT noetl.register($playbook$'; cat; echo '$playbook$)'; } | sql >/dev/null; }
 
 # A server in directory $1, with the database that every measure gets a copy of.
 new_server()
 {
+    local kind n
     create_cluster "$1" "shared_buffers = 1GB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" "autovacuum_naptime = 5s"
     start_server "$1"
     createdb bench_template
@@ -120,9 +161,17 @@ new_server()
     linear_playbook bench/keys 100 | with_limits 'key: "{{ execution_id }}", concurrency: 10' | register
     linear_playbook bench/rate 100 | with_limits 'rate: {limit: 1000000, per: second, burst: 1000}' | register
     linear_playbook bench/fair 100 | with_fairness '{{ execution_id | int % 1000 }}' | register
+    linear_playbook bench/ten 10 | register
     linear_playbook bench/one 1 | register
     linear_playbook bench/labelled 1 'team: bench, stage: test' | register
     fan_playbook bench/fan 500 | register
+    for kind in all any each; do
+        for n in 10 50 100 500 1000; do
+            branches_playbook bench/$kind/$n $n $kind | register
+        done
+    done
+    items_playbook bench/items 100000 1000 | register
+    items_playbook bench/all_items 100000 100000 | register
     task_playbook bench/python 100 "tool: python, code: 'def main(n): return n'" | register
     task_playbook bench/shell 100 "tool: shell, command: 'echo 1'" | register
     database=bench
@@ -189,7 +238,7 @@ measure_step()
     local clients before commits
     no_fsync
     in_turn cpu_us step_noetl step_raw 1 -T "$slice"
-    row "linear step, CPU of the backend (us), beside raw rows" "$ours" "$theirs" "<=1.0"
+    row "linear step, CPU of the backend (us), beside raw rows" "$ours" "$theirs" "<=0.3"
     in_turn per_second step_noetl step_raw 1 -T "$slice"
     row "linear steps/s, 1 client, no fsync, beside raw rows" "$ours" "$theirs"
     in_turn per_second step_noetl step_raw 8 -T "$slice"
@@ -479,6 +528,62 @@ SQL
     figure "    and completing them, one by one, into a join (ms)" "$2"
 }
 
+# What the completion of one branch of $2 costs that join by $1: CPU microseconds.
+branch_cost() { sql -c "CALL complete_branches('bench/$1/$2', $2, $((2000 / $2)))"; }
+
+# Branches that lead to one step: hundreds of them cost the same each as few.
+measure_branches()
+{
+    local kind n i all list_few list_many
+    no_fsync
+    autovacuum off
+    for kind in all any each; do
+        list_few= list_many= all=
+        for ((i = 0; i < rounds; i++)); do
+            list_few+="$(branch_cost $kind 50)"$'\n'
+            list_many+="$(branch_cost $kind 1000)"$'\n'
+        done
+        row "1,000 branches into one step, join: $kind, CPU of each (us), beside 50" \
+            "$(printf %s "$list_many" | median)" "$(printf %s "$list_few" | median)" "<=1.2"
+        for n in 10 100 500; do
+            all+=" $n:$(branch_cost $kind $n)"
+        done
+        say "        branches:us of CPU$all"
+    done
+    autovacuum on
+}
+
+# Iterators of 100,000 items that are tasks of their own: what their start costs, and the memory that it takes.
+measure_items()
+{
+    local path what
+    no_fsync
+    for path in items all_items; do
+        what="100,000 items of mode distributed, 1,000 in flight"
+        [ $path = items ] || what="    all of them in flight"
+        set -- $(sql <<SQL
+SELECT cpu_of_backend() AS began \\gset
+SELECT count(noetl.execute('bench/$path')) \\g /dev/null
+SELECT round((cpu_of_backend() - :began) / 1000.0 / 100000, 1);
+SELECT round(substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\\s+(\\d+)')::numeric / 1024);
+SQL
+        )
+        figure "$what: start, CPU of an item (us)" "$1" "<=10"
+        figure "        memory of the session (MB)" "$2"
+        fresh_database
+    done
+}
+
+# Executions of ten steps, their starts and ends included.
+measure_flows()
+{
+    with_fsync
+    in_turn per_second step_noetl step_raw 1 -T "$slice" -D path=bench/ten -D steps=10
+    row "flows of 10 steps, steps/s, 1 worker, fsync, beside raw rows" "$ours" "$theirs" ">=3.5"
+    in_turn per_second step_noetl step_raw 8 -T "$slice" -D path=bench/ten -D steps=10
+    row "flows of 10 steps, steps/s, 8 workers, fsync, beside raw rows" "$ours" "$theirs" ">=2.5"
+}
+
 # Eight workers until no execution of $1 runs any more.
 work_off()
 {
@@ -505,7 +610,7 @@ measure_children()
     sql -c "SELECT noetl.execute('bench/children', '{\"children\": $n}')" >/dev/null
     work_off bench/children
     ours=$(sql -c "SELECT round($n / extract(epoch FROM ended_at - started_at)) FROM noetl.execution WHERE path = 'bench/children'")
-    row "10,000 children of one parent, 8 workers, fsync, beside as many single ones, per s" "$ours" "$theirs" ">=0.5"
+    row "10,000 children of one parent, 8 workers, fsync, beside as many single ones, per s" "$ours" "$theirs" ">=0.6"
 }
 
 # Steps a second with the script $1 and $2 workers.

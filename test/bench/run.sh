@@ -5,8 +5,9 @@
 # statements, in one transaction a step, and nothing is decided.  Both sides run
 # in turn, in the same server, so that whatever else the machine does meets both.
 #
-#   BENCH="step wake"   only these; all: step start flat backlog hold wake reads
-#                       children workers batch change limits fairness listing tasks
+#   BENCH="step wake"   only these; all: step flows start flat backlog hold wake reads
+#                       branches children items workers batch change limits fairness
+#                       listing tasks
 #   BENCH_SECONDS=4     length of one run of one side
 #   BENCH_HOLD=20       how long the runs under an old snapshot last
 #   BENCH_FULL=1        longer runs: 10 and 300 seconds
@@ -50,7 +51,7 @@ new_server "$work"
 say "$("$PG_CONFIG" --version), $(nproc) processors, runs of $seconds s, $(date -u +%F)"
 echo
 line measure noetl "beside" ratio target ""
-for measure in ${BENCH:-step start flat backlog hold wake reads children workers batch change limits fairness listing tasks}; do
+for measure in ${BENCH:-step flows start flat backlog hold wake reads branches children items workers batch change limits fairness listing tasks}; do
     fresh_database
     "measure_$measure"
 done

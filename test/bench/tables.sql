@@ -59,3 +59,27 @@ CREATE VIEW pace AS
            (sum(cpu2 - cpu1) / sum(n2 - n1) / 1000)::float8 AS cpu_us
       FROM (SELECT min(n) AS n1, max(n) AS n2, min(cpu) AS cpu1, max(cpu) AS cpu2, min(at) AS at1, max(at) AS at2
               FROM sample GROUP BY client HAVING max(at) > min(at)) AS client;
+
+-- CPU microseconds of the completion of one of n branches; so many executions have n each.
+CREATE PROCEDURE complete_branches(path text, n int, executions int, INOUT us numeric DEFAULT NULL) LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[] = '{}';
+    id bigint;
+    began bigint;
+BEGIN
+    FOR i IN 1 .. executions LOOP
+        PERFORM noetl.execute(path);
+        PERFORM noetl.complete(l.queue_id, '{"rows": 1}', 'bench') FROM noetl.lease('bench', 1, '1 hour', '{produce}') AS l;
+        ids = ids || ARRAY(SELECT l.queue_id FROM noetl.lease('bench', n, '1 hour', '{branch}') AS l);
+        COMMIT;
+    END LOOP;
+    began = cpu_of_backend();
+    FOREACH id IN ARRAY ids LOOP
+        PERFORM noetl.complete(id, '{"n": 1}', 'bench');
+        COMMIT;
+    END LOOP;
+    us = round((cpu_of_backend() - began) / 1000.0 / cardinality(ids), 1);
+    PERFORM noetl.cancel(x.execution_id) FROM noetl.execution AS x WHERE x.status = 'RUNNING';
+    COMMIT;
+END
+$$;

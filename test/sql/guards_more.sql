@@ -31,7 +31,114 @@ INSERT INTO guard_orders VALUES (2, NULL);
 SELECT count(*) FROM guard_orders;
 DROP TABLE guard_orders;
 
--- The parameters of a statement fail its save, as any other part of it does.
+-- A constraint that a user has put on a table of ours holds for what the broker writes.
+ALTER TABLE noetl.queue ADD CONSTRAINT guard CHECK (node_name <> 'a');
+\set VERBOSITY terse
+SELECT noetl.execute('guards/failing');
+\set VERBOSITY default
+ALTER TABLE noetl.queue DROP CONSTRAINT guard;
+
+-- Columns of a partition in another order are an error, not other values.
+CREATE TABLE guard_leaf (LIKE noetl.event INCLUDING DEFAULTS);
+ALTER TABLE guard_leaf DROP COLUMN stack_trace;
+ALTER TABLE guard_leaf ADD COLUMN stack_trace text;
+ALTER TABLE noetl.event ATTACH PARTITION guard_leaf FOR VALUES FROM (1000) TO (2000);
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1500, 'execution_start', '{"path": "guards/failing"}');
+\set VERBOSITY default
+DROP TABLE guard_leaf;
+
+-- What the broker notes about an event leaves what its sender has said.
+SELECT noetl.execute('guards/failing') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result, meta)
+SELECT :id, 'action_completed', 'a', '1', jsonb_build_object('mine', i) FROM generate_series(1, 2) AS i;
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:id);
+SELECT event_type, meta - 'node_id' AS meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed' ORDER BY event_id;
+
+-- A loop of the old form on a step that no transition gives an input.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/loop
+workload: {xs: [1, 2]}
+workflow:
+- step: each
+  tool: python
+  loop: {in: "{{ workload.xs }}", iterator: x, mode: distributed, concurrency: 2}
+  code: x
+  args: {n: "{{ x }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/loop') > 0 AS started;
+SELECT current_index, action -> 'data' AS data FROM noetl.queue WHERE execution_id = newest('guards/loop') ORDER BY 1;
+SELECT noetl.cancel(newest('guards/loop'));
+
+-- Why somebody has an execution go on stays in its log.
+SELECT noetl.execute('guards/failing') AS id \gset
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT noetl.redrive(:id, reason => 'there is paper now');
+SELECT meta ->> 'reason' AS reason FROM noetl.event WHERE execution_id = :id AND meta ? 'reason';
+SELECT noetl.cancel(:id);
+
+-- A number of items at once that is too large for an integer is an error.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/too_many
+workload: {n: 4294967297}
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: async, concurrency: "{{ workload.n }}", task: {type: playbook, path: guards/failing}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/too_many') > 0 AS started;
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('guards/too_many');
+
+-- A task that is done again after its end has all of its attempts again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/attempts
+workflow:
+- {step: a, type: python, code: x, retry: {max_attempts: 2, initial_delay: 0, jitter: false}}
+$$) > 0 AS registered;
+SELECT noetl.execute('guards/attempts') AS id \gset
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT noetl.redrive(:id);
+SELECT attempts, max_attempts, attempts_before FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM work('{"a": {"fail": "no"}}');
+SELECT event_type, meta ->> 'attempt' AS attempt FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'action%' ORDER BY event_id;
+
+-- Who passes by a schedule that has missed many times starts some of them only.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/end
+workflow:
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.schedule('guards', 'guards/end', '* * * * *', catch_up => 'all') > now() AS made;
+UPDATE noetl.schedule SET next_at = date_trunc('minute', now()) - interval '120 min' WHERE name = 'guards';
+DO $$
+DECLARE
+    started bigint := 0;
+    before bigint;
+    largest bigint := 0;
+BEGIN
+    FOR i IN 1 .. 600 LOOP
+        before := started;
+        PERFORM noetl.lease('w', types => '{none}');
+        COMMIT;
+        started := (SELECT count(*) FROM noetl.execution WHERE schedule = 'guards');
+        largest := greatest(largest, started - before);
+        EXIT WHEN (SELECT next_at > now() FROM noetl.schedule WHERE name = 'guards');
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    RAISE NOTICE 'all: %, at most 50 at once: %', started > 120, largest <= 50;
+END
+$$;
+SELECT noetl.unschedule('guards');
+
+-- Of the parts of a save that cannot be rendered the first one is named: here the parameters.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -40,7 +147,7 @@ workflow:
 - step: a
   type: python
   code: x
-  save: {storage: postgres, statement: "SELECT $1", params: ["{{ result.a.b.c }}"]}
+  save: {storage: postgres, statement: "SELECT $1, {{ result.x.y }}", params: ["{{ result.a.b.c }}"]}
 $$) > 0 AS registered;
 SELECT noetl.execute('guards/parameters') > 0 AS started;
 SELECT * FROM work('{"a": {"n": 1}}');
@@ -71,6 +178,12 @@ SELECT execution_id, event_type, event_id, catalog_id, context FROM noetl.event 
 SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start';
 \set VERBOSITY default
 SELECT noetl.cancel(:id);
+
+-- A start may name the playbook by its catalog_id alone.
+INSERT INTO noetl.event (execution_id, event_type, catalog_id)
+SELECT noetl.next_id(), 'execution_start', max(catalog_id) FROM noetl.catalog WHERE path = 'guards/failing';
+SELECT path, status FROM noetl.execution WHERE execution_id = newest('guards/failing');
+SELECT noetl.cancel(newest('guards/failing'));
 
 -- A worker that has no lease says that it saves: that is not taken for another's.
 SELECT noetl.execute('guards/failing') AS id \gset

@@ -52,6 +52,11 @@ SELECT pg_temp.items('{"collection": ["b", "a", "ba", "B", "é", "10", "9"], "or
 SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "-x"}');
 SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "{{ x }} desc"}');
 SELECT pg_temp.items('{"collection": ["b", "a", "c"], "order_by": "x  ASC"}');
+-- A name that nobody has is an error there, too; a member that an item lacks is none.
+SELECT pg_temp.items('{"collection": [{"n": 2}, {}, {"n": 1}], "order_by": "{{ x.n }}"}');
+SELECT pg_temp.items('{"collection": [{"n": 2}, {}, {"n": 1}], "order_by": "{{ y | default(x.n) }}"}');
+SELECT pg_temp.items('{"collection": [{"n": 2}], "order_by": "{{ y.n }}"}');
+SELECT pg_temp.items('{"collection": [2, 1], "order_by": "{{ y }}"}');
 SELECT pg_temp.items('{"collection": [[2, 1], [1, 9], [1], [], [1, "a"]], "order_by": "x"}');
 SELECT pg_temp.items('{"collection": [null, {"a": 1}, [1], "1", 1, true, false, null], "order_by": "x"}');
 SELECT pg_temp.items('{"collection": [null, {"a": 1}, [1], "1", 1, true], "order_by": "-x"}');

@@ -35,7 +35,7 @@ SELECT * FROM pg_temp.wrong();
 SELECT node_name, status FROM noetl.lease('w1', 10, '1 hour');
 SELECT * FROM noetl.lease('w2', 10);
 -- Who waits is told why.
-SELECT w.step, w.state, w.waits_for, w.detail FROM noetl.execution e, noetl.why(e.execution_id) w
+SELECT w.step, w.state, w.waits_for, w.detail FROM (SELECT * FROM noetl.execution WHERE path LIKE 'limits/%' OFFSET 0) AS e, noetl.why(e.execution_id) w
  WHERE w.waits_for = 'limit' ORDER BY e.execution_id;
 SELECT type, path, priority, ready, blocked, leased FROM noetl.backlog;
 -- The end of a task hands its slot to who waits longest, in the same commit.

@@ -174,5 +174,17 @@ SELECT noetl.status(newest('many/each')) ->> 'status' AS status;
 SELECT count(DISTINCT e.node_id) AS visits, count(*) AS completed FROM noetl.event AS e
  WHERE e.execution_id = :x AND e.node_name = 'meet' AND e.event_type = 'step_completed';
 
+-- What the index has of other executions and of other steps is theirs.
+SELECT noetl.execute('many/each') > 0 AS started;
+SELECT pg_temp.done('many/each', 'produce'), pg_temp.done('many/each', '^b', 1, 5);
+SELECT noetl.execute('many/any') > 0 AS started;
+SELECT pg_temp.done('many/any', 'produce'), pg_temp.done('many/any', '^b', 1, 5);
+SELECT noetl.execute('many/each') > 0 AS started;
+SELECT pg_temp.done('many/each', 'produce'), pg_temp.done('many/each', '^b', -1, 5);
+SELECT x.path, array_agg(q.visit ORDER BY q.queue_id) AS visits
+  FROM noetl.queue AS q JOIN noetl.execution AS x USING (execution_id) WHERE q.node_name = 'meet' GROUP BY x.path, x.execution_id ORDER BY x.execution_id;
+SELECT count(noetl.cancel(x.execution_id)) AS cancelled FROM noetl.execution AS x WHERE x.status = 'RUNNING' AND x.path LIKE 'many/%';
+DELETE FROM noetl.queue WHERE status IN ('leased', 'cancelled');
+
 -- Steps without such branches have no visit in the queue.
 SELECT count(*) AS rows_with_visit FROM noetl.queue WHERE visit IS NOT NULL;

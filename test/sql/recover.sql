@@ -301,6 +301,8 @@ SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP B
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', labels => '{"farm": "1"}');
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', since => now() + interval '1 min');
+SELECT * FROM noetl.redrive_all('recover/bulk', labels => '"farm"');
+SELECT * FROM noetl.cancel_all('recover/bulk', max => -1);
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', max => 3, dry_run => false);
 SELECT status, count(*) FROM noetl.execution WHERE path = 'recover/bulk' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM noetl.redrive_all('recover/bulk', '%no hay%', dry_run => false);

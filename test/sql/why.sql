@@ -171,4 +171,12 @@ RESET ROLE;
 SELECT types FROM noetl.worker WHERE worker_id = 'visitor';
 DROP OWNED BY zoo_visitor;
 DROP ROLE zoo_visitor;
+-- A worker whose session has ended takes nothing, however lately it has asked.
+TRUNCATE noetl.runtime;
+SELECT noetl.announce('gone', '{zebra}', '{"application": "noetl-worker gone"}') AS announced;
+UPDATE noetl.runtime SET runtime = runtime - 'pid';
+SELECT noetl.execute('zoo/one') AS gone \gset
+SELECT * FROM told(:gone);
+UPDATE noetl.runtime SET runtime = runtime || jsonb_build_object('application', current_setting('application_name'));
+SELECT * FROM told(:gone);
 SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path LIKE 'zoo/%' AND status = 'RUNNING' AND parent_execution_id IS NULL ORDER BY 1;

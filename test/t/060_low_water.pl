@@ -72,6 +72,30 @@ $node->safe_psql('postgres',
 is(found_after_churn("ROLLBACK PREPARED 'lease'"), 'found 1',
 	'leased by a transaction that was prepared and rolled back');
 
+# What a prepared transaction has seen of the tasks of an execution is known to nobody
+# before it is committed, though the session has gone on.
+is($node->safe_psql('postgres', q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: low_water/two
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: two, code: x}
+- {step: b, type: two, code: x}
+') > 0;
+	SELECT noetl.execute('low_water/two') > 0;
+	SELECT count(*) FROM noetl.lease('w', 2, types => '{two}');
+	BEGIN;
+	SELECT noetl.complete(min(queue_id), '1', 'w') FROM noetl.queue WHERE node_type = 'two';
+	PREPARE TRANSACTION 'seen';
+	SELECT count(*) FROM noetl.queue WHERE node_type = 'two';
+	ROLLBACK PREPARED 'seen';
+	SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE node_type = 'two' ORDER BY queue_id;
+	SELECT status FROM noetl.execution WHERE path = 'low_water/two';
+	SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path = 'low_water/two'}),
+	"t\nt\n2\nt\n2\nt\nt\nCOMPLETED", 'what a prepared transaction has seen');
+
 # Prepared when others have long gone on without it, and committed much later.
 my ($in, $out) = ('', '');
 my $session = IPC::Run::start(

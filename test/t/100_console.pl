@@ -222,6 +222,10 @@ is(sql('SELECT count(*) FROM noetl.execution'), $before, 'and cannot');
 like(get($eve, '/playbook?path=order')->{content}, qr/permission denied for function execute/, 'the database says why');
 my $nobody = login($console, 'nobody_special', 'nobody pw');
 like(get($nobody, '/')->{content}, qr/Your role may not see this/, 'a role without rights sees nothing');
+$page = get($nobody, '/approvals')->{content};
+like($page, qr/Your role may not see this/, 'what waits neither');
+unlike($page, qr/Nothing waits/, '... and is not told that nothing does');
+unlike(get($nobody, '/playbooks')->{content}, qr/action="\/start"/, '... nor offered to start what it does not see');
 
 # Hostile names and values
 my $yaml = $order;
@@ -404,8 +408,15 @@ my @crowds = map {
 } 1 .. 2;
 is(<$report> + <$report>, 1000, 'a thousand connect and say nothing, or half a request');
 is(get($visitor, '/')->{status}, 200, 'pages come all the same');
-# the one has a crowd around it, the other has room
-my $slow = raw_socket($crowd, 'GET / HTTP/1.1');
+kill('KILL', @crowds);
+waitpid($_, 0) foreach @crowds;
+
+# Slow browsers: the one where more than half of the connections are in use, the other where there is room
+my $tight = start_console('--max-connections', 10);
+my $listens = login($tight, 'ann', 'ann pw');
+my @listening = map { raw_socket($tight, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$listens->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+like(scalar(<$_>), qr/ 200 /, 'a page listens') foreach @listening;
+my $slow = raw_socket($tight, 'GET / HTTP/1.1');
 my $alone = raw_socket($console, 'GET / HTTP/1.1');
 my $until = time + 60;
 my $closed = 0;
@@ -421,18 +432,32 @@ ok($closed, 'who sends a byte now and then is cut off');
 my $ended = '';
 vec($ended, fileno($alone), 1) = 1;
 ok(!select($ended, undef, undef, 0), 'sooner than where there is room');
-kill('KILL', @crowds);
-waitpid($_, 0) foreach @crowds;
+close($_) foreach @listening;
+
+# Two sessions whose database does not answer, with all the requests that may wait for it
+my $newest = "SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1";
+my (@stopped, @waiting_pages);
+foreach (1 .. 2)
+{
+	my $stuck = login($console, 'ann', 'ann pw');
+	push @stopped, sql($newest);
+	kill('STOP', $stopped[-1]);
+	push @waiting_pages, map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$stuck->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+}
+sleep 1;
+is(get($ann, '/schedules')->{status}, 200, 'who waits for the database holds up no other session');
+kill('CONT', @stopped);
+is(scalar(grep { scalar(<$_>) =~ / 200 / } @waiting_pages), 12, 'and has the pages when it answers');
 
 # A session of the database that does not answer
 my $hung = start_console('--max-connections', 10);
 my $watcher = login($hung, 'ann', 'ann pw');
-my $hung_pid = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' ORDER BY backend_start DESC LIMIT 1");
+my $hung_pid = sql($newest);
 my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$watcher->{cookies}{noetl_session}\r\n\r\n");
 like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
 kill('STOP', $hung_pid);
 my @half = map { raw_socket($hung, 'GET / HTTP/1.1') } 1 .. 7;
-$until = time + 15;
+$until = time + 60;
 $closed = 0;
 while (!$closed && time < $until)
 {

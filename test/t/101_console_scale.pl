@@ -81,6 +81,9 @@ sub plans_of
 	my $log = slurp_file($node->logfile, $from);
 	my (@scans, $read, $count);
 	$read = $count = 0;
+	my $duration = 0;
+	$duration += $1 while $log =~ /duration: ([0-9.]+) ms  plan:/g;
+	note(sprintf('%s: %s takes the database %.0f ms', $role, $path, $duration));
 	while ($log =~ /plan:\n(\s*\{.*?\n\s*\}\n)(?=\S|\z)/gs)
 	{
 		my $plan = eval { decode_json($1) } or next;

@@ -1,0 +1,89 @@
+#!/bin/bash
+# Counts the instructions of the functions on the hot path: "make
+# bench-instructions".  Unlike times, the counts do not depend on what else the
+# machine does.  A backend in single-user mode runs under callgrind; CALLS=61
+# chooses how many steps are counted, after as many of warm-up.
+
+program="make bench-instructions"
+. "$(dirname "$0")/../lib.sh"
+
+calls=${CALLS:-61}
+
+install_packages server instructions || exit 1
+choose_server_user
+build || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-instructions.XXXXXX")
+chmod 755 "$work"
+make_directory "$work"
+trap 'stop_server "$work" immediate; [ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
+cd "$work" || exit 1
+create_cluster "$work" "fsync = off" "shared_buffers = 128MB" "autovacuum = off" || exit 1
+start_server "$work" || exit 1
+createdb counted
+psql -qX -d counted -v ON_ERROR_STOP=1 <<'SQL' || exit 1
+CREATE EXTENSION noetl;
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: ' || path || '}
+' || head || '
+workflow:
+' || string_agg(format('- {step: s%s, tool: python, code: x, args: {n: "{{ workload.n }}"}, %s next: [{step: %s}]}',
+                       i, replace(step, '@', (i % 2)::text), CASE WHEN i < 150 THEN 's' || i + 1 ELSE 'end' END), E'\n' ORDER BY i) || E'\n- {step: end}')
+  FROM (VALUES ('linear', '', ''), ('limited', '', 'limits: {name: l, key: "{{ execution_id }}", concurrency: 10},'),
+               ('alternating', '', 'limits: {name: l@, key: "{{ execution_id }}", concurrency: 10},'),
+               ('rate', '', 'limits: {name: r, rate: {limit: 1000000, per: second, burst: 1000}},'),
+               ('fair', 'fairness: {key: "{{ execution_id }}"}', '')) AS variant (path, head, step),
+       generate_series(1, 150) AS i
+ GROUP BY path, head \g /dev/null
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: single}
+workflow:
+- {step: s, tool: python, code: x, next: [{step: end}]}
+- {step: end}
+') \g /dev/null
+VACUUM ANALYZE;
+SQL
+stop_server "$work"
+cp -a "$work/data" "$work/fresh"
+
+# What others have left would be counted, too: entries of dead rows are read.
+begin_anew() { rm -rf "$work/data" && cp -a "$work/fresh" "$work/data"; }
+
+# Runs statements in a backend of its own; prints the instructions of one call
+# of a function: the median of the calls after the warm-up, and their mean.  What
+# time brings (timers, scans that are repeated now and then) and what comes once
+# for many calls (splits of index pages) is in the mean only, so that the median is
+# the same on a busy machine.
+count()
+{
+    local function=$1 statement=$2 prepare=$3 n=$((2 * calls))
+    {
+        # a worker of its own for each run: what others left leased stays so
+        [ -z "$prepare" ] || printf '%s\n' "${prepare//@/$function}"
+        yes "${statement//@/$function}" | head -n "$n"
+    } >"$work/statements"
+    rm -f "$work"/callgrind.*
+    (cd "$work" && "${as_user[@]}" valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" \
+        --dump-after="$function" --toggle-collect="$function" \
+        "$bindir/postgres" --single -D "$work/data" counted <"$work/statements") >"$work/out.$function" 2>&1
+    if grep -qE 'ERROR|PANIC|FATAL' "$work/out.$function"; then
+        grep -E 'ERROR|PANIC|FATAL' "$work/out.$function" | head -n 3 >&2
+        exit 1
+    fi
+    # one dump after each call
+    for n in $(seq $((calls + 1)) $((2 * calls))); do
+        sed -n 's/^\(totals\|summary\): *//p' "$work/callgrind.$n" | head -n 1
+    done | sort -n | awk -v what="$4" '{ count[NR] = $1; sum += $1 }
+        END { printf "%-44s %10d %10d\n", what, count[int((NR + 1) / 2)], sum / NR }'
+}
+
+make_directory "$work"
+chmod 777 "$work"
+
+count noetl_complete_and_lease \
+    "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
+    "SELECT noetl.execute('alternating'); SELECT count(*) FROM noetl.lease('@');" "alternating"
+cat $work/callgrind.62 >/dev/null; cp $work/callgrind.7? $work/callgrind.8? /tmp/aprof/
