@@ -19,7 +19,7 @@
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
-#   make analyze         gcc's and clang's static analysers over all C sources
+#   make analyze         gcc's static analyser over all C sources
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make race-approvals  signals race with the waits that they end; RACES=10000

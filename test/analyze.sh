@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Has static analysers read all C sources: "make analyze".  gcc's -fanalyzer, and clang's
-# (scan-build's checkers) where clang is there.  ANALYZERS="gcc" chooses, FILES="src/store/*.c"
-# selects.  What they find is printed, but for the lines of test/analyze.judged, which says
+# Has a static analyser read all C sources: "make analyze".  gcc's -fanalyzer;
+# ANALYZERS="gcc clang" has those of scan-build read them, too, FILES="src/store/*.c" selects.  What they find is printed, but for the lines of test/analyze.judged, which says
 # why those are none; the last line is "N errors".
 program="make analyze"
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +17,7 @@ version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" "$tree/noetl.control")
 analyze()
 {
     local analyzer=$1 file=$2 include=(-I "$server" -D_GNU_SOURCE)
-    case $file in src/worker/* | src/console/*) include=(-I "$client" -I "$client/internal" -D_GNU_SOURCE) ;; esac
+    case $file in src/worker/* | src/console/*) include=(-I "$client" -I "$client/internal") ;; esac
     case $analyzer in
         gcc) gcc -fanalyzer -O1 -iquote src "-DNOETL_VERSION=\"$version\"" \
             "${include[@]}" -c "$file" -o "$found.$BASHPID.o" ;;
@@ -28,7 +27,7 @@ analyze()
 }
 
 cd "$tree" || exit 1
-for analyzer in ${ANALYZERS:-gcc $(command -v clang >/dev/null && echo clang)}; do
+for analyzer in ${ANALYZERS:-gcc}; do
     for file in ${FILES:-src/*.c src/*/*.c}; do echo "$analyzer $file"; done
 done >"$found.list"
 export -f analyze
