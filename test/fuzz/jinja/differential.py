@@ -74,7 +74,7 @@ OUR_FUNCTIONS = """abs all any bool date_time enumerate float int len list max m
     uuid zip""".split()
 NO_FUNCTION = re.compile("'(%s)' is undefined" % "|".join(OUR_FUNCTIONS))
 # Filters in whose result the text of an iterator cannot be seen.
-TEXT_FILTERS = "e escape forceescape safe replace wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
+TEXT_FILTERS = "pprint format e escape forceescape safe replace wordcount string striptags center title capitalize upper lower trim truncate wordwrap indent urlize".split()
 
 
 def not_comparable(*args, **kwargs):
