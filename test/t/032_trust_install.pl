@@ -111,7 +111,7 @@ my $forged = $node->safe_psql('postgres', 'SELECT max(execution_id) FROM noetl.e
 is($node->safe_psql('postgres', "SELECT meta ->> 'started_by' FROM noetl.event WHERE execution_id = $forged AND event_type = 'execution_start' AND (meta ->> 'started_by_oid')::oid = 'alice'::regrole"), 'alice', 'nobody starts as another');
 
 # Superusers
-my $hint = qr/saves do not act as the superuser "postgres" \(start executions as an ordinary role, or set noetl.superuser_saves/;
+my $hint = qr/saves do not act as the superuser "postgres" \(SQLSTATE 42501\); hint: start executions as an ordinary role, or set noetl.superuser_saves/;
 like(finish(start('postgres')), $hint, 'a save does not act as a superuser');
 like(finish(start('postgres'), 'SET noetl.superuser_saves = on'), $hint, 'whatever the session says');
 like(finish(start('postgres'), '', '-c noetl.superuser_saves=on'), $hint, 'or the connection');

@@ -57,12 +57,9 @@ my $node = start_database(qq{
 	CREATE ROLE ann LOGIN PASSWORD 'ann pw' IN ROLE noetl_client, noetl_reader, noetl_author;
 	CREATE ROLE bob LOGIN PASSWORD 'bob pw' IN ROLE noetl_client, noetl_reader;
 	CREATE ROLE eve LOGIN PASSWORD 'eve pw' IN ROLE noetl_reader;
-	GRANT ann TO eve;
-	REVOKE noetl_client FROM eve;
 	CREATE ROLE nobody_special LOGIN PASSWORD 'nobody pw';
 	CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'boss pw';
 	CREATE ROLE walk_in LOGIN IN ROLE noetl_reader;
-	ALTER ROLE eve NOINHERIT;
 	SET ROLE ann;
 	SELECT noetl.register(\$y\$$order\$y\$);
 	SELECT noetl.register(\$y\$$work\$y\$);
@@ -341,7 +338,8 @@ sub status_line
 }
 my $head = "Host: localhost\r\nConnection: close\r\n";
 is(status_line("PUT / HTTP/1.1\r\n$head\r\n"), '405', 'other methods are refused');
-is(status_line("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), '421', 'a request without a host is refused');
+# libmicrohttpd refuses it by itself since 1.0
+like(status_line("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), qr/^4(00|21)$/, 'a request without a host is refused');
 is(status_line("POST /login HTTP/1.1\r\n${head}Content-Type: text/plain\r\nContent-Length: 1\r\n\r\na"), '415', 'as are bodies that are no forms');
 is(status_line("GET /login HTTP/1.1\r\n${head}X: " . ('a' x 40000) . "\r\n\r\n"), '431', 'headers are bounded');
 is(status_line("POST /login HTTP/1.1\r\n${head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000\r\n\r\n" . ('a' x 20000)),
