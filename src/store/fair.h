@@ -7,8 +7,9 @@
  * queue_id.  When an old snapshot keeps entries of tasks that were leased, and the ready
  * ones are few, these are read by id instead (store/fair_window.h).
  *
- * A round goes through the keys that have ready tasks, in their order.  In round r a key of weight w has floor((r + 1) * w) - floor(r * w) turns, one after the
- * other: a key of weight 1 has one, one of weight 0.5 has one in every other round.
+ * A round goes through the keys that have ready tasks, in their order.  In round r a key
+ * of weight w has floor((r + 1) * w) - floor(r * w) turns, one after the other: a key of
+ * weight 1 has one, one of weight 0.5 has one in every other round.
  * Tasks of the type and priority without a key have one turn at the beginning of a
  * round.  So whatever another key has in the queue, a task waits no longer than a round
  * for each task of its own key that is before it.
