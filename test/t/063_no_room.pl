@@ -32,7 +32,7 @@ workflow:
 - {step: start, next: [a, b]}
 - {step: a, type: python, code: x, limits: [{name: one, concurrency: 1}], next: each}
 - {step: b, type: python, code: x, limits: [{name: one, concurrency: 1}], priority: 7, next: each}
-- {step: each, type: iterator, collection: "{{ workload.xs }}", element: n, mode: async, concurrency: 3, task: {type: python, code: x}, next: end}
+- {step: each, type: iterator, collection: "{{ workload.xs }}", element: n, mode: distributed, concurrency: 3, task: {type: python, code: x}, next: end}
 - {step: end, result: "{{ each }}"}
 ');
 	SELECT noetl.register('
