@@ -68,18 +68,18 @@ foreach my $restart (0, 1)
 # A lease that has just looked who is late does not look again for a few milliseconds; the
 # next one must nevertheless find what has been committed meanwhile.
 $node->safe_psql('postgres', "BEGIN; SELECT noetl.execute('low_water'); PREPARE TRANSACTION 'early$_'") foreach 1 .. 5;
-my $committer = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ], '<', \(
-		q{CREATE PROCEDURE wait_for_the_other() LANGUAGE plpgsql AS $$
-		BEGIN
-			FOR i IN 1 .. 3000 LOOP
-				EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL lease_until%' AND state = 'active');
-				COMMIT;
-				PERFORM pg_sleep(0.02);
-			END LOOP;
-		END
-		$$;
-		CALL wait_for_the_other();}
-	  . join('', map { "SELECT pg_sleep(0.05); COMMIT PREPARED 'early$_';" } 1 .. 5)), '>', \my $committed, IPC::Run::timeout(180));
+$node->safe_psql('postgres', q{
+	CREATE PROCEDURE wait_for_lease_until() LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. 3000 LOOP
+			EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL lease_until%' AND state = 'active');
+			COMMIT;
+			PERFORM pg_sleep(0.02);
+		END LOOP;
+	END
+	$$});
+my $committer = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c', 'CALL wait_for_lease_until()',
+		map { ('-c', 'SELECT pg_sleep(0.05)', '-c', "COMMIT PREPARED 'early$_'") } 1 .. 5 ], '>', \my $committed, IPC::Run::timeout(180));
 is($node->safe_psql('postgres', q{
 	CREATE PROCEDURE lease_until(wanted int, INOUT missed int) LANGUAGE plpgsql AS $$
 	DECLARE
