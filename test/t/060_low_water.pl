@@ -99,6 +99,11 @@ is($node->safe_psql('postgres', q{
 	CALL churn(300);
 	SELECT pg_sleep(0.2);
 	CALL churn(300);
+	-- entries of tasks that have just been leased would make each lease look twice
+	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+	SELECT 1, 1, '1:s', 'many', 'many', '{}' FROM generate_series(1, 5000);
+	SELECT WHERE (SELECT count(*) FROM noetl.lease('w', 5000, types => '{many}')) <> 5000;
+	DELETE FROM noetl.queue WHERE node_type = 'many';
 	SET statement_timeout = '120 s';
 	CALL lease_until(5, 0);
 	SELECT noetl.complete(queue_id, NULL, worker_id) FROM noetl.queue}) =~ s/\nt//gr, "\n0", 'found at once');
