@@ -89,7 +89,7 @@ is($node->safe_psql('postgres', q{
 	BEGIN
 		WHILE found < wanted LOOP
 			late := count(*) FROM pg_locks WHERE relation = 'noetl.queue'::regclass AND mode = 'RowExclusiveLock' AND pid IS NULL;
-			leased := count(*) FROM noetl.lease('w', 10);
+			leased := count(*) FROM noetl.lease('w', 10, types => '{python}');
 			COMMIT;
 			missed := missed + (late + found < wanted AND leased = 0)::int;
 			found := found + leased;
