@@ -114,6 +114,18 @@ like(result_of($job{$_}, 'error', 'action_error'), $says{$_}, "credential $_") f
 unlike($seen, qr/planted-open/, 'what others can read is not used');
 is(() = slurp_file("$directory/asked") =~ /^vault-key$/mg, 1, 'the command is not asked for each task');
 
+# A file is closed when its value has been read: a worker that may have few open reads it often.
+my $often = execute_step(<<"EOT");
+type: iterator
+collection: "{{ range(100) | list }}"
+element: x
+task: {tool: http, url: "$at/200", auth: file-key}
+EOT
+my $few;
+IPC::Run::run([ 'sh', '-c', 'ulimit -n 64; exec noetl-worker "$@"', 'sh', '--connect', $node->connstr('postgres'), '--once', '--credentials', $files ],
+	'>', \$few, '2>', \$few, IPC::Run::timeout(180));
+is(result_of($often, "result -> 'total_iterations'"), '100', 'a hundred tasks use a file') or diag($few);
+
 #
 # Where they do not go
 #

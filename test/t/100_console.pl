@@ -281,6 +281,9 @@ while ($next && $pages++ < 10)
 is(scalar(keys %seen), 120, 'the pages of a list have all executions');
 is(scalar(grep { $_ > 1 } values %seen), 0, 'each once');
 is($pages, 3, 'fifty a page');
+is(join(' ', get($ann, '/executions')->{content} =~ /<button name="action" value="(\w+)"/g), 'cancel redrive retry',
+	'who may is offered to act on many');
+is(join(' ', get($eve, '/executions')->{content} =~ /<button name="action" value="(\w+)"/g), '', 'a reader is not');
 my ($one, $two) = sort keys %seen;
 $page = get($ann, "/bulk?action=cancel&id=$one&id=$two&id=$started")->{content};
 like($page, qr/This will touch 2 executions/, 'a preview says what will be touched');
