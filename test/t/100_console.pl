@@ -238,6 +238,7 @@ foreach my $path ('/playbooks', '/playbook?path=' . url_part($evil), '/execution
 {
 	unlike(get($ann, $path)->{content}, qr/<script>|<img|<b>"|<i>"|<\/textarea><script/, "$path escapes what it shows");
 }
+like(get($ann, "/execution/$hostile")->{content}, qr{<a href="/execution/$hostile/value/0/workload">Download</a>}, 'a value can be downloaded');
 is(get($ann, "/execution/$hostile/value/0/workload")->{headers}{'content-type'}, 'application/json', 'a value is sent as JSON');
 like(get($ann, "/execution/$hostile/value/0/workload")->{headers}{'content-disposition'}, qr/^attachment/, 'to be saved');
 

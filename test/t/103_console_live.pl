@@ -35,6 +35,9 @@ sub listen_as
 }
 
 my $ann = login($console, 'ann', 'ann pw');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
+sleep 2;
+is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'which does nothing while no page is open');
 my $page = listen_as($ann);
 ok($node->poll_query_until('postgres', sprintf("$watches AND state = 'active'", 1)),
 	'a page is open, and one connection waits for changes');
@@ -43,7 +46,7 @@ my $other_page = listen_as($other);
 is(sql(sprintf $watches, 1), 't', 'the same for all pages');
 sleep 2;
 my $before = cpu();
-sleep 3;
+sleep 5;
 cmp_ok(cpu() - $before, '<', 0.5, 'the console sleeps while nothing happens');
 
 post($other, '/logout', [ csrf => $other->{csrf} ]);
@@ -52,7 +55,7 @@ is(sql(sprintf $watches, 1), 't', 'the connection stays while somebody is logged
 post($ann, '/logout', [ csrf => $ann->{csrf} ]);
 ok($node->poll_query_until('postgres', sprintf($watches, 0)), 'and is closed when nobody is');
 login($console, 'ann', 'ann pw');
-ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings another');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'the next login brings another');
 
 $console->{harness}->signal('TERM');
 ok($console->{harness}->finish, 'SIGTERM ends the console');
