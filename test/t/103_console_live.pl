@@ -36,8 +36,12 @@ sub listen_as
 
 my $ann = login($console, 'ann', 'ann pw');
 ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
-sleep 2;
-is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'which does nothing while no page is open');
+my $slow = raw_socket($console, "GET /login HTTP/1.1\r\nHost: localhost\r\n");
+# longer than the console waits before it looks for such a connection again
+sleep 6;
+print $slow "Connection: close\r\n\r\n";
+like(scalar(<$slow>), qr/ 200 /, 'who sends the other half of a request later has a page');
+is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'the connection does nothing while no page is open');
 my $page = listen_as($ann);
 ok($node->poll_query_until('postgres', sprintf("$watches AND state = 'active'", 1)),
 	'a page is open, and one connection waits for changes');
