@@ -34,6 +34,23 @@ sub listen_as
 	return $socket;
 }
 
+# Whether a page hears something; the end of its answer is a chunk of no bytes.
+sub hears
+{
+	my ($socket, $pattern) = @_;
+	my $heard = '';
+	my $until = time + 60;
+	while (time < $until)
+	{
+		my $bits = '';
+		vec($bits, fileno($socket), 1) = 1;
+		next unless select($bits, undef, undef, 1);
+		sysread($socket, $heard, 4096, length $heard) or return 0;
+		return 1 if $heard =~ $pattern;
+	}
+	return 0;
+}
+
 my $ann = login($console, 'ann', 'ann pw');
 ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
 my $slow = raw_socket($console, "GET /login HTTP/1.1\r\nHost: localhost\r\n");
@@ -52,9 +69,11 @@ sleep 2;
 my $before = cpu();
 sleep 5;
 cmp_ok(cpu() - $before, '<', 0.5, 'the console sleeps while nothing happens');
+ok(hears($page, qr/: still here/), 'and says now and then that it is there');
 
 post($other, '/logout', [ csrf => $other->{csrf} ]);
-sleep 2.5;
+ok(hears($other_page, qr/^0\r$/m), 'a logout ends what the pages listen to');
+sleep 2;
 is(sql(sprintf $watches, 1), 't', 'the connection stays while somebody is logged in');
 post($ann, '/logout', [ csrf => $ann->{csrf} ]);
 ok($node->poll_query_until('postgres', sprintf($watches, 0)), 'and is closed when nobody is');
