@@ -684,7 +684,7 @@ typedef struct Leasing
 	int			leased;
 	int			parked;			/* ready rows that were found to be paused */
 	int			seen;			/* ready rows that were found */
-	bool		again;			/* rows of watched transactions may be missing */
+	bool		behind;			/* rows of transactions that have ended are missing */
 } Leasing;
 
 /* A call of store_lease pauses so many rows that it comes by, and then ends. */
@@ -874,7 +874,7 @@ lease_portion(Leasing *leasing, TypeWalk *walk, const char **more, bool *skipped
 				*skipped = *skipped || held;
 		}
 	}
-	leasing->again = leasing->again || ready.water.again;
+	leasing->behind = leasing->behind || ready.water.behind;
 	*skipped = *skipped || ready.skipped || ready.water.again;
 	ready_scan_close(&ready, any || leasing->parked > 0);
 	return ready.more_types;
@@ -892,7 +892,7 @@ lease_ready(Leasing *leasing, const char **more, bool *skipped)
 	walk_begin(&walk);
 	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
 		CHECK_FOR_INTERRUPTS();
-	if (leasing->seen == 0 && !leasing->again && pause_none())
+	if (leasing->seen == 0 && !leasing->behind && pause_none())
 		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
 }
 
@@ -914,7 +914,7 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.leased = 0;
 	leasing.parked = 0;
 	leasing.seen = 0;
-	leasing.again = false;
+	leasing.behind = false;
 	store_refresh_pauses();
 	deferred_sort_tasks(store);
 	if (store->deferred_tasks != NIL && pause_none() &&

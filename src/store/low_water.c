@@ -239,11 +239,11 @@ watched_ended(SharedMark *shared, int which)
 }
 
 /*
- * Transaction callback: when this transaction is watched, notes that it has
- * ended.  The end of a prepared transaction is found by look_after_watched.
+ * Notes the end of this transaction (store/low_water.h).  The end of a prepared
+ * transaction is found by look_after_watched.
  */
-static void
-transaction_ended(XactEvent event, void *arg)
+void
+low_water_transaction_ended(XactEvent event, void *arg)
 {
 	bool		watched = VirtualTransactionIdIsValid(low_water.self) &&
 		pg_atomic_read_u32(&shared_marks->watched) > 0;
@@ -279,7 +279,7 @@ attach_shared_marks(void)
 	if (shared_marks == NULL)
 		return;
 	LWLockRegisterTranche(shared_marks->places.tranche, SHARED_MARKS_NAME);
-	RegisterXactCallback(transaction_ended, NULL);
+	RegisterXactCallback(low_water_transaction_ended, NULL);
 }
 
 /* Returns whether a shared mark is the one of a kind. */
@@ -505,7 +505,7 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 	forget_other_queue(queue);
 	scan->queue = queue;
 	scan->number = ++low_water.scans;
-	scan->again = false;
+	scan->again = scan->behind = false;
 	scan->clean = low_water.hidden_in != current_transaction();
 	for (int i = 0; i < low_water.nkinds; i++)
 	{
@@ -658,8 +658,9 @@ note_missing(LowWaterScan *scan, const LowWater *kind)
 {
 	const SharedMark *shared = kind->shared;
 
-	if ((shared->nwatched > 0 && kind->looked_after != scan->number) ||
-		(shared->rescan != 0 && kind->rescanning == 0))
+	if (shared->rescan != 0 && kind->rescanning == 0)
+		scan->behind = true;
+	if (scan->behind || (shared->nwatched > 0 && kind->looked_after != scan->number))
 		scan->again = true;
 }
 

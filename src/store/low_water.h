@@ -59,6 +59,7 @@
 #ifndef NOETL_STORE_LOW_WATER_H
 #define NOETL_STORE_LOW_WATER_H
 
+#include "access/xact.h"
 #include "datatype/timestamp.h"
 #include "utils/relcache.h"
 
@@ -69,6 +70,7 @@ typedef struct LowWaterScan
 	uint64		number;			/* counts the scans of this backend */
 	bool		clean;			/* its transaction has hidden no rows before */
 	bool		again;			/* rows may be missing: a closer scan sees them */
+	bool		behind;			/* rows are missing of transactions that have ended */
 	uint64		rescans;		/* how many were necessary when it began */
 } LowWaterScan;
 
@@ -112,6 +114,12 @@ extern int64 low_water_begin(LowWaterScan *scan, const char *type, int64 priorit
  */
 extern void low_water_end(LowWaterScan *scan, const char *type, int64 priority,
 						  int64 first_ready);
+
+/*
+ * A transaction callback: if this transaction is watched, its end is known to all when
+ * this returns.
+ */
+extern void low_water_transaction_ended(XactEvent event, void *arg);
 
 /* Ends a scan.  leased: the caller's transaction has leased rows that it saw. */
 extern void low_water_close(LowWaterScan *scan, bool leased);

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "store/low_water.h"
 #include "store/ready_news.h"
 #include "store/storage.h"
 
@@ -54,6 +55,8 @@ transaction_ended(XactEvent event, void *arg)
 	if (writes == NULL || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 						   event != XACT_EVENT_PREPARE))
 		return;
+	/* who reads the news also reads from where its scan has to start */
+	low_water_transaction_ended(event, NULL);
 	pg_atomic_fetch_add_u64(&writes->news, 1);
 	writes = NULL;
 }

@@ -16,6 +16,10 @@
  * latter has made ready comes just before it, as any lease may that has taken its snapshot
  * already.  However long a transaction stays open, it is no news before its end.
  *
+ * Scans start at a low-water mark (store/low_water.h).  So a transaction that is watched
+ * there notes its end there before it adds to the news, and a scan that leaves the rows of
+ * such a transaction to another scan (LowWaterScan.behind) is good for nothing.
+ *
  * A transaction sees its own changes before its end: to a session that has made changes in
  * this transaction nothing is known.
  *
