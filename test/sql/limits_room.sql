@@ -84,6 +84,57 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE execution_id
 SELECT noetl.release(queue_id, 'w1') FROM noetl.queue;
 SELECT count(*) FROM noetl.slot;
 
+-- Of what is held nobody hears from a transaction of which a part was rolled back.
+SELECT noetl.execute('room/three') AS a \gset
+BEGIN;
+SAVEPOINT part;
+SELECT noetl.execute('room/three') AS lost \gset
+ROLLBACK TO part;
+SELECT noetl.execute('room/three') AS lost \gset
+ROLLBACK;
+SELECT noetl.execute('room/three') AS b \gset
+SELECT noetl.execute('room/three') AS c \gset
+SELECT * FROM pg_temp.tasks();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE execution_id IN (:a, :b, :c);
+SELECT count(*) FROM noetl.slot;
+
+-- A session that has completed a task of its own comes upon two whose time is over, one of
+-- which cannot be ended: that one keeps its slot, the other two slots are given up.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {name: late, path: room/late}
+workload: {seconds: 3600}
+workflow:
+  - {step: one, type: python, code: x, timeout: "{{ workload.seconds }}", limits: {name: late, concurrency: 3}}
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('room/late') AS own \gset
+SELECT queue_id AS task FROM noetl.lease('w1') \gset
+SELECT noetl.execute('room/late', '{"seconds": 0.5}') AS stuck \gset
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'it cannot be ended'; END$$;
+CREATE TRIGGER refuse BEFORE UPDATE ON noetl.execution FOR EACH ROW WHEN (new.execution_id = :stuck) EXECUTE FUNCTION pg_temp.refuse();
+SELECT count(*) FROM noetl.lease('w2', lease => '1 h');
+SELECT noetl.execute('room/late', '{"seconds": 0.51}') AS late \gset
+SELECT count(*) FROM noetl.lease('w3', lease => '1 h');
+SELECT pg_sleep(0.7);
+SELECT count(*) FROM noetl.complete_and_lease(:task, '{}', 'w1', types => '{none}');
+DO $$
+BEGIN
+    FOR i IN 1 .. 600 LOOP
+        EXIT WHEN (SELECT count(*) = 1 FROM noetl.execution WHERE path = 'room/late' AND ended_at IS NULL);
+        PERFORM noetl.lease('w1', types => '{none}');
+        COMMIT;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$;
+SELECT execution_id = :stuck AS stuck, status, error FROM noetl.execution WHERE path = 'room/late' ORDER BY execution_id;
+SELECT execution_id = :stuck AS stuck, held FROM noetl.slot;
+SELECT * FROM pg_temp.wrong();
+DROP TRIGGER refuse ON noetl.execution;
+SELECT noetl.cancel(:stuck);
+SELECT noetl.release(queue_id, 'w2') FROM noetl.queue WHERE execution_id = :stuck;
+SELECT count(*) FROM noetl.slot;
+
 -- A slot that a transaction has given up, and not committed, is good for itself only.
 SELECT noetl.execute('room/three') AS a \gset
 SELECT noetl.execute('room/three') AS b \gset

@@ -1,0 +1,155 @@
+-- Stories of guards of the engine and the broker, each of which turns red when its guard is
+-- missing; see "Guards" in doc/guarantees.md.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/one
+workflow:
+- {step: a, type: python, code: x}
+$$) > 0 AS registered;
+
+-- What a role says of somebody else's execution is refused, and nothing of it is stored.
+CREATE ROLE regress_engine_ann;
+CREATE ROLE regress_engine_bob;
+GRANT USAGE ON SCHEMA noetl TO regress_engine_ann, regress_engine_bob;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_engine_ann;
+GRANT INSERT ON noetl.event TO regress_engine_ann, regress_engine_bob;
+SET ROLE regress_engine_ann;
+SELECT noetl.execute('engine/one') AS id \gset
+SET ROLE regress_engine_bob;
+\set VERBOSITY sqlstate
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '"of bob"');
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
+INSERT INTO noetl.event (event_type, parent_execution_id, context) VALUES ('execution_start', :id, '{"path": "engine/one"}');
+SET ROLE regress_engine_ann;
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_redriven');
+\set VERBOSITY default
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '"of ann"');
+RESET ROLE;
+SELECT event_type, result FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+DROP OWNED BY regress_engine_ann, regress_engine_bob;
+DROP ROLE regress_engine_ann, regress_engine_bob;
+
+-- An execution that a session has failed with, and of which nobody can be told, is left alone
+-- for a second.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/short
+timeout: 0.01
+workflow:
+- {step: a, type: none, code: x}
+$$) > 0 AS registered;
+CREATE SEQUENCE engine_tries;
+CREATE FUNCTION engine_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('engine_tries');
+    RAISE 'not now';
+END
+$$;
+CREATE TRIGGER engine_refuse BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_failed') EXECUTE FUNCTION engine_refuse();
+ALTER TABLE noetl.reaper_failure ADD CONSTRAINT engine_secret CHECK (error <> 'not now');
+SELECT noetl.execute('engine/short') AS id \gset
+SELECT pg_sleep(0.02);
+SELECT clock_timestamp() AS began \gset
+SELECT count(noetl.enqueue_next()) FROM generate_series(1, 300);
+SELECT last_value BETWEEN 1 AND 1 + extract(epoch FROM clock_timestamp() - :'began'::timestamptz) AS left_alone FROM engine_tries;
+SELECT count(*) FROM noetl.reaper_failure;
+DROP TRIGGER engine_refuse ON noetl.event;
+ALTER TABLE noetl.reaper_failure DROP CONSTRAINT engine_secret;
+SELECT pg_sleep(1.1);
+SELECT noetl.enqueue_next();
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- What a save has written is committed with the statement that has completed the step.
+CREATE TABLE engine_saved (id int);
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/saved
+workflow:
+- {step: a, type: python, code: x, save: {storage: postgres, table: public.engine_saved, data: {id: "{{ result.id }}"}}}
+$$) > 0 AS registered;
+CREATE ROLE regress_engine_saver;
+ALTER TABLE engine_saved OWNER TO regress_engine_saver;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_engine_saver;
+SET ROLE regress_engine_saver;
+SELECT noetl.execute('engine/saved') > 0 AS started;
+RESET ROLE;
+SELECT * FROM work('{"a": {"id": 7}}');
+\c -
+SELECT * FROM engine_saved;
+SELECT status FROM noetl.execution WHERE execution_id = newest('engine/saved');
+DROP OWNED BY regress_engine_saver;
+DROP ROLE regress_engine_saver;
+
+-- Which drive of its execution an event ends is not the client's to say.
+SELECT noetl.execute('engine/one') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, meta) VALUES (:id, 'execution_failed', '{"drive": 9, "mine": 1}');
+SELECT event_type, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_failed';
+SELECT * FROM noetl.verify(:id);
+
+-- An execution that waits for a slot and that a user deletes takes no slot from others, and
+-- its absence is no error of theirs.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/limited
+limits: {name: engine_runs, concurrency: 1}
+workflow:
+- {step: a, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('engine/limited') AS one \gset
+SELECT noetl.execute('engine/limited') AS two \gset
+SELECT noetl.execute('engine/limited') AS three \gset
+DELETE FROM noetl.execution WHERE execution_id = :two;
+SELECT count(*) FROM work();
+SELECT status FROM noetl.execution WHERE execution_id IN (:one, :two, :three) ORDER BY execution_id;
+SELECT count(*) FROM noetl.slot;
+DELETE FROM noetl.event WHERE execution_id = :two;
+
+-- An event that is rolled back says nothing of what comes after it, however large its id was.
+SELECT noetl.execute('engine/one') AS all_of_it \gset
+SELECT noetl.execute('engine/one') AS a_part \gset
+SELECT noetl.execute('engine/one') AS prepared \gset
+BEGIN;
+INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:all_of_it, 4611686018427387904, 'action_completed', 'a');
+SELECT max(event_id) > 4611686018427387904 AS later_ones_are_larger FROM noetl.event WHERE execution_id = :all_of_it;
+ROLLBACK;
+BEGIN;
+SAVEPOINT part;
+INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:a_part, 4611686018427387904, 'action_completed', 'a');
+ROLLBACK TO part;
+SELECT noetl.cancel(:a_part);
+COMMIT;
+BEGIN;
+INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:prepared, 4611686018427387904, 'action_completed', 'a');
+PREPARE TRANSACTION 'engine';
+ROLLBACK PREPARED 'engine';
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:all_of_it, :prepared]) AS id;
+SELECT count(*), bool_and(event_id < 4611686018427387904) AS by_the_clock FROM noetl.event WHERE execution_id IN (:all_of_it, :a_part, :prepared) AND event_type = 'execution_cancelled';
+SELECT v.* FROM unnest(ARRAY[:all_of_it, :a_part, :prepared]) AS id, noetl.verify(id) AS v;
+
+-- What a trigger of a user writes into the row of a task, while its worker reports, counts
+-- when the report is decided on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/retried
+workflow:
+- {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 0, jitter: false}}
+$$) > 0 AS registered;
+CREATE FUNCTION engine_give_up() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE noetl.queue SET max_attempts = attempts WHERE execution_id = new.execution_id;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER engine_give_up BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'action_error') EXECUTE FUNCTION engine_give_up();
+SELECT noetl.execute('engine/retried') AS id \gset
+SELECT * FROM work('{"a": {"fail": "no"}}', 1);
+DROP TRIGGER engine_give_up ON noetl.event;
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
