@@ -124,10 +124,13 @@ INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (
 ROLLBACK TO part;
 SELECT noetl.cancel(:a_part);
 COMMIT;
+SELECT current_setting('max_prepared_transactions') <> '0' AS can_prepare \gset
+\if :can_prepare
 BEGIN;
 INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:prepared, 4611686018427387904, 'action_completed', 'a');
 PREPARE TRANSACTION 'engine';
 ROLLBACK PREPARED 'engine';
+\endif
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:all_of_it, :prepared]) AS id;
 SELECT count(*), bool_and(event_id < 4611686018427387904) AS by_the_clock FROM noetl.event WHERE execution_id IN (:all_of_it, :a_part, :prepared) AND event_type = 'execution_cancelled';
 SELECT v.* FROM unnest(ARRAY[:all_of_it, :a_part, :prepared]) AS id, noetl.verify(id) AS v;
@@ -153,3 +156,100 @@ SELECT * FROM work('{"a": {"fail": "no"}}', 1);
 DROP TRIGGER engine_give_up ON noetl.event;
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
+
+-- Nothing that a session has set, and no lock that it has, makes a difference to a save.
+CREATE TABLE engine_saved (hex text, float_digits text);
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/settings
+workflow:
+- step: a
+  type: python
+  code: x
+  save: {storage: postgres, statement: "INSERT INTO public.engine_saved VALUES (current_setting('bytea_output'), current_setting('extra_float_digits'))"}
+$$) > 0 AS registered;
+CREATE ROLE regress_engine_saver;
+ALTER TABLE engine_saved OWNER TO regress_engine_saver;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_engine_saver;
+SET ROLE regress_engine_saver;
+SELECT noetl.execute('engine/settings') > 0 AS started;
+RESET ROLE;
+SET bytea_output = escape;
+SET extra_float_digits = -15;
+SELECT count(pg_advisory_lock(4711, i)) FROM generate_series(1, 2000) AS i;
+SELECT * FROM work();
+SELECT * FROM engine_saved;
+SELECT count(*) FILTER (WHERE pg_advisory_unlock(4711, i)) FROM generate_series(1, 2000) AS i;
+SHOW bytea_output;
+RESET bytea_output;
+RESET extra_float_digits;
+DROP OWNED BY regress_engine_saver;
+DROP ROLE regress_engine_saver;
+
+-- A worker says that it saves, while an end waits for the broker: it still has its lease.
+SELECT noetl.execute('engine/one') AS id \gset
+SELECT node_name FROM noetl.lease('w');
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'save_started', 'a', 'w');
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_failed');
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:id) >= 0 AS decided;
+SELECT event_type, meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.release(queue_id, 'w') FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- Where the step that return_step names has no value, a child's last value counts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/child
+workflow:
+- {step: a, type: python, code: x, next: b}
+- {step: b, type: python, code: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/parent
+workflow:
+- {step: call, type: playbook, path: engine/child, return_step: a}
+$$) > 0 AS registered;
+SELECT noetl.execute('engine/parent') > 0 AS started;
+SELECT step FROM work('{"a": null, "b": {"last": 1}}');
+SELECT event_type, result FROM noetl.event WHERE execution_id = newest('engine/parent') AND result IS NOT NULL ORDER BY event_id;
+
+-- What is put off while it waits for its slot waits once, and gets one slot.
+SELECT noetl.execute('engine/limited') AS holder \gset
+SELECT noetl.debounce('engine/limited', 'put off', '0.01 s') AS id \gset
+SELECT pg_sleep(0.02);
+SELECT noetl.enqueue_next() >= 0 AS begins_to_wait;
+SELECT run_at = 'infinity' AS waits FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.debounce('engine/limited', 'put off', '0.01 s') = :id AS the_same;
+SELECT pg_sleep(0.02);
+SELECT noetl.enqueue_next() >= 0 AS waits_again;
+SELECT execution_id = :id AS put_off, held FROM noetl.slot ORDER BY 1;
+SELECT count(*) FROM work();
+SELECT status FROM noetl.execution WHERE execution_id IN (:holder, :id);
+SELECT count(*) FROM noetl.slot;
+
+-- A step that is not in the playbook, or has nothing to undo, is passed over in a plan of
+-- compensations that somebody has written anew.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/undo
+workflow:
+- {step: a, type: python, code: x, compensate: {type: http, url: undo a}, next: b}
+- {step: b, type: python, code: x, compensate: {type: http, url: undo b}, next: c}
+- {step: c, type: python, code: x, compensate: {type: http, url: undo c}, next: d}
+- {step: d, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('engine/undo') AS id \gset
+SELECT step FROM work('{"d": {"fail": "no"}}', 4);
+UPDATE noetl.event SET meta = jsonb_set(jsonb_set(meta, '{steps,1,step}', '"d"'), '{steps,2,step}', '"gone"') WHERE execution_id = :id AND event_type = 'execution_compensating';
+SELECT step FROM work();
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
