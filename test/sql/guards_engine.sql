@@ -118,6 +118,7 @@ BEGIN;
 INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:all_of_it, 4611686018427387904, 'action_completed', 'a');
 SELECT max(event_id) > 4611686018427387904 AS later_ones_are_larger FROM noetl.event WHERE execution_id = :all_of_it;
 ROLLBACK;
+SELECT noetl.cancel(:all_of_it);
 BEGIN;
 SAVEPOINT part;
 INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:a_part, 4611686018427387904, 'action_completed', 'a');
@@ -131,7 +132,7 @@ INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (
 PREPARE TRANSACTION 'engine';
 ROLLBACK PREPARED 'engine';
 \endif
-SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:all_of_it, :prepared]) AS id;
+SELECT noetl.cancel(:prepared);
 SELECT count(*), bool_and(event_id < 4611686018427387904) AS by_the_clock FROM noetl.event WHERE execution_id IN (:all_of_it, :a_part, :prepared) AND event_type = 'execution_cancelled';
 SELECT v.* FROM unnest(ARRAY[:all_of_it, :a_part, :prepared]) AS id, noetl.verify(id) AS v;
 
@@ -142,7 +143,8 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: engine/retried
 workflow:
-- {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 0, jitter: false}}
+- {step: a, type: python, code: x, next: b}
+- {step: b, type: python, code: x, retry: {max_attempts: 3, initial_delay: 0, jitter: false}}
 $$) > 0 AS registered;
 CREATE FUNCTION engine_give_up() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -152,10 +154,11 @@ END
 $$;
 CREATE TRIGGER engine_give_up BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'action_error') EXECUTE FUNCTION engine_give_up();
 SELECT noetl.execute('engine/retried') AS id \gset
-SELECT * FROM work('{"a": {"fail": "no"}}', 1);
+SELECT queue_id AS task FROM noetl.lease('w') \gset
+SELECT queue_id AS task FROM noetl.complete_and_lease(:task, '{}', 'w') \gset
+SELECT noetl.fail(:task, 'no', 'w');
 DROP TRIGGER engine_give_up ON noetl.event;
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
-SELECT noetl.cancel(:id);
 
 -- Nothing that a session has set, and no lock that it has, makes a difference to a save.
 CREATE TABLE engine_saved (hex text, float_digits text);

@@ -135,6 +135,24 @@ SELECT noetl.cancel(:stuck);
 SELECT noetl.release(queue_id, 'w2') FROM noetl.queue WHERE execution_id = :stuck;
 SELECT count(*) FROM noetl.slot;
 
+-- A trigger of a user that runs into an error, and catches it, loses no slot that is given up.
+CREATE FUNCTION pg_temp.stumble() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        PERFORM 1 / 0;
+    EXCEPTION WHEN division_by_zero THEN
+        NULL;
+    END;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER stumble BEFORE INSERT ON noetl.event FOR EACH ROW EXECUTE FUNCTION pg_temp.stumble();
+SELECT noetl.execute('room/late') AS a \gset
+SELECT noetl.complete(queue_id, '{}', 'w1') FROM noetl.lease('w1');
+SELECT status FROM noetl.execution WHERE execution_id = :a;
+SELECT count(*) FROM noetl.slot;
+DROP TRIGGER stumble ON noetl.event;
+
 -- A slot that a transaction has given up, and not committed, is good for itself only.
 SELECT noetl.execute('room/three') AS a \gset
 SELECT noetl.execute('room/three') AS b \gset
