@@ -90,6 +90,7 @@ BEGIN;
 SAVEPOINT part;
 SELECT noetl.execute('room/three') AS lost \gset
 ROLLBACK TO part;
+RELEASE part;
 SELECT noetl.execute('room/three') AS lost \gset
 ROLLBACK;
 SELECT noetl.execute('room/three') AS b \gset
