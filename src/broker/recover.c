@@ -73,8 +73,6 @@ renew_attempts(Run *run)
 	JsonbValue	context;
 
 	run->attempts_before = run->attempts;
-	if (run->attempts == 0)
-		return;
 	run_context(run, &context);
 	json_begin_object(&builder);
 	json_add_members(&builder, &context);
