@@ -331,8 +331,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 
 	run_context(run, &context);
 	saved = json_get(&context, "this", &envelope);
-	if (run->started_event_id == 0 || step->kind == STEP_ROUTER ||
-		step->kind == STEP_NOOP || step->kind == STEP_END)
+	if (run->started_event_id == 0)
 	{
 		lay_input(state, run, input, cause);
 		run->state = RUN_WAITING;
