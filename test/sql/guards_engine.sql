@@ -53,13 +53,12 @@ ALTER TABLE noetl.reaper_failure ADD CONSTRAINT engine_secret CHECK (error <> 'n
 SELECT noetl.execute('engine/short') AS id \gset
 SELECT pg_sleep(0.02);
 SELECT clock_timestamp() AS began \gset
-SELECT count(noetl.enqueue_next()) FROM generate_series(1, 300);
+SELECT count(noetl.enqueue_next()) FROM generate_series(1, 50);
 SELECT last_value BETWEEN 1 AND 1 + extract(epoch FROM clock_timestamp() - :'began'::timestamptz) AS left_alone FROM engine_tries;
 SELECT count(*) FROM noetl.reaper_failure;
 DROP TRIGGER engine_refuse ON noetl.event;
 ALTER TABLE noetl.reaper_failure DROP CONSTRAINT engine_secret;
-SELECT pg_sleep(1.1);
-SELECT noetl.enqueue_next();
+SELECT noetl.enqueue_next(:id);
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
