@@ -71,8 +71,9 @@ $node->safe_psql(
 	'quiet', q{
 	CREATE EXTENSION noetl;
 	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: tick, workflow: [{step: end}]}');
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: work, workflow: [{step: a, type: python, code: x}]}');
 	SELECT noetl.debounce('tick', 'd', '1 h');
-	SELECT noetl.schedule('tick', 'tick', '@yearly', overlap => 'allow');
+	SELECT noetl.schedule('work', 'work', '@yearly', overlap => 'allow');
 	UPDATE noetl.schedule SET cron = 'every 1 second'});
 my $asleep = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'noetl timer' AND datname = 'quiet'};
 sleep 1;
@@ -81,8 +82,8 @@ $node->safe_psql('quiet', q{SELECT noetl.debounce('tick', 'd', '0.5 s')});
 ok(wait_for($node, q{SELECT status = 'COMPLETED' FROM noetl.execution WHERE schedule IS NULL}, 'quiet'), 'what is put forward begins');
 ok(wait_for($node, $asleep), 'nothing is due again');
 $node->safe_psql('quiet', q{UPDATE noetl.schedule SET next_at = clock_timestamp(); SELECT pg_sleep(0.01), noetl.enqueue_next()});
-ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'tick'}, 'quiet'), 'a schedule goes on from where it was served');
-$node->safe_psql('quiet', q{SELECT noetl.unschedule('tick')});
+ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'work'}, 'quiet'), 'a schedule goes on from where it was served');
+$node->safe_psql('quiet', q{SELECT noetl.unschedule('work')});
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');
