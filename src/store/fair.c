@@ -190,7 +190,7 @@ place_of(Places *places, const FairStream *stream)
  * ---------------------------------------------------------------------------
  */
 
-/* This transaction has written tasks with keys. */
+/* This transaction has written ready tasks with keys. */
 static bool writing = false;
 
 /* Transaction callback: what was written can be seen now. */
@@ -207,7 +207,7 @@ transaction_ended(XactEvent event, void *arg)
 	writing = false;
 }
 
-/* Notes that this transaction writes a task with a key (store/fair.h). */
+/* Notes that this transaction writes a ready task with a key (store/fair.h). */
 void
 fair_note_write(void)
 {
@@ -263,33 +263,33 @@ probe(const FairScan *scan, ScanKey keys, int nkeys, int column, Datum *value)
 }
 
 /*
- * Returns whether the index may have entries (store/fair.h).  That it has none is known
- * until a transaction writes one, and at most for the time between two full scans, as
- * rows may be written by hand.
+ * Returns whether the index may have entries (store/fair.h).  What a probe has told is
+ * known for the time between two full scans; that it has none, at most until a
+ * transaction writes one, and not longer, as rows may be written by hand.
  */
 bool
 fair_any(Relation queue, Relation (*open_index) (void *arg), void *arg)
 {
-	static Oid	empty_storage = InvalidOid;
-	static uint64 empty_at = 0;
-	static TimestampTz empty_until = 0;
+	static Oid	storage = InvalidOid;
+	static bool any;
+	static uint64 probed_at;
+	static TimestampTz until;
 	bool		known = attach();
 	uint64		now_written = known ? pg_atomic_read_u64(written()) : 0;
 	TimestampTz now = GetCurrentTimestamp();
 	FairScan	scan = {queue, NULL, SnapshotAny, false};
 	Datum		type;
-	bool		any;
 
 	if (!known || pg_atomic_read_u32(&shared->writers[MyDatabaseId % DATABASES]) > 0)
 		return true;
-	if (empty_storage == relation_storage(queue) && empty_at == now_written &&
-		now < empty_until && empty_until - now <= FULL_SCAN_US)
-		return false;
+	if (storage == relation_storage(queue) && (any || probed_at == now_written) &&
+		now < until && until - now <= FULL_SCAN_US)
+		return any;
 	scan.index = open_index(arg);
 	any = probe(&scan, NULL, 0, 1, &type);
-	empty_storage = any ? InvalidOid : relation_storage(queue);
-	empty_at = now_written;
-	empty_until = now + FULL_SCAN_US;
+	storage = relation_storage(queue);
+	probed_at = now_written;
+	until = now + FULL_SCAN_US;
 	return any;
 }
 
@@ -420,8 +420,12 @@ next_task(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 			within = true;
 			rescan(stream, BTEqualStrategyNumber, stream->key, done);
 		}
+		/*
+		 * A row that is gone is visited once, which marks its entry as dead: keys are
+		 * read in a ring, so that entries that are left are read again and again.
+		 */
 		else if (stream->scan.skip_recent &&
-				 recent_lease_state(stream->scan.queue, stream->queue_id) != RECENT_LEASE_UNKNOWN)
+				 recent_lease_state(stream->scan.queue, stream->queue_id) == RECENT_LEASE_HELD)
 			*skipped = true;
 		else if (index_fetch_heap(scan, slot))
 			return true;

@@ -36,12 +36,11 @@ typedef struct FairScan
 } FairScan;
 
 /*
- * Returns whether the index may have entries.  Reads it when this session does not know
- * that it has none.
+ * Returns whether the index may have entries.  Reads it when this session does not know.
  */
 extern bool fair_any(Relation queue, Relation (*open_index) (void *arg), void *arg);
 
-/* Notes that this transaction writes a task with a key. */
+/* Notes that this transaction writes a ready task with a key. */
 extern void fair_note_write(void);
 
 /* Finds the next type in the index after one ("": the first); false: there is none. */
