@@ -346,7 +346,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	}
 	else if (!anew && !run->failed && step->kind == STEP_WAIT)
 		reopen_wait(state, run);
-	else if (!anew && step->kind == STEP_ITERATOR && context_int(run, "since") != 0)
+	else if (!anew && step->kind == STEP_ITERATOR)
 	{
 		reopen(state, run);
 		end_attempt(state, run, resume_iterator(state, run, cause));
