@@ -255,3 +255,39 @@ SELECT step FROM work('{"d": {"fail": "no"}}', 4);
 UPDATE noetl.event SET meta = jsonb_set(jsonb_set(meta, '{steps,1,step}', '"d"'), '{steps,2,step}', '"gone"') WHERE execution_id = :id AND event_type = 'execution_compensating';
 SELECT step FROM work();
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+
+-- A task that is being cancelled stays until its worker reports its end, whatever else it says.
+SELECT noetl.execute('engine/one') AS id \gset
+SELECT node_name FROM noetl.lease('w');
+SELECT noetl.cancel(:id);
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_started', 'a', 'w');
+SELECT status, worker_id FROM noetl.queue WHERE execution_id = :id;
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_completed', 'a', 'w');
+SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
+
+-- Of what a rule cannot evaluate the first part is named: here the parameters, and not the key.
+CREATE TABLE engine_orders (id int);
+SELECT noetl.on_change('engine_orders', 'engine/one', parameters => '{"n": "{{ 1 / new.id }}"}', key => '{{ new.id.x.y }}') AS name;
+INSERT INTO engine_orders VALUES (0);
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('engine/one');
+DROP TABLE engine_orders;
+
+-- A wait until a moment, of an execution that goes on after a failure, still ends at that moment,
+-- though its timeout begins anew.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: engine/waiting
+workload: {until: null}
+workflow:
+- {step: start, next: [ask, fail]}
+- {step: ask, type: wait, signal: s, until: "{{ workload.until }}", timeout: 864000}
+- {step: fail, type: python, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('engine/waiting', jsonb_build_object('until', now() + interval '1 day')) AS id \gset
+SELECT step FROM work('{"fail": {"fail": "no"}}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.redrive(:id) AS resumed;
+SELECT step_name, state, due_at < now() + interval '2 days' AS at_that_moment FROM noetl.run WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
