@@ -56,6 +56,30 @@ $$) > 0 AS registered;
 SELECT noetl.execute('broker/left', '{"other": "{{ env.HOME }}"}') > 0 AS started;
 SELECT step FROM work();
 
+-- A child whose path is null when it starts is an error of its step.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: broker/no_path
+workload: {path: null}
+workflow:
+- {step: a, type: playbook, path: "{{ workload.path }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('broker/no_path') AS id \gset
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+
+-- An item that is called as a step has nothing of that step's envelope.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: broker/hidden
+workflow:
+- {step: a, type: python, code: x, next: each}
+- {step: each, type: iterator, collection: [{n: 1}, {n: 2, status: success}], element: a, where: "{{ a.status is defined }}", mode: distributed, task: {type: python, code: x, data: {n: "{{ a.n }}"}}}
+$$) > 0 AS registered;
+SELECT noetl.execute('broker/hidden') > 0 AS started;
+SELECT step, input FROM work('{"a": {"status": "success", "data": {"m": 1}}}');
+
 -- A statement of an item whose template raises fails that item, with the template's error.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -96,6 +120,8 @@ DELETE FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_sta
 SELECT step FROM work();
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT meta FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_complete';
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- A message whose sender is gone is given with the number that the sender had.
 SELECT noetl.register($$
@@ -139,4 +165,5 @@ SELECT status, count(*), max(error) FROM noetl.execution WHERE path = 'broker/ne
 DROP OWNED BY regress_broker;
 DROP ROLE regress_broker;
 DROP FUNCTION broker_nest(int);
-SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path LIKE 'broker/%' AND path <> 'broker/no_start';
+SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path LIKE 'broker/%';
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'broker/%' AND status = 'RUNNING';

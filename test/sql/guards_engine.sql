@@ -13,6 +13,7 @@ CREATE ROLE regress_engine_ann;
 CREATE ROLE regress_engine_bob;
 GRANT USAGE ON SCHEMA noetl TO regress_engine_ann, regress_engine_bob;
 GRANT EXECUTE ON FUNCTION noetl.execute TO regress_engine_ann;
+GRANT EXECUTE ON FUNCTION noetl.pause, noetl.redrive TO regress_engine_bob;
 GRANT INSERT ON noetl.event TO regress_engine_ann, regress_engine_bob;
 SET ROLE regress_engine_ann;
 SELECT noetl.execute('engine/one') AS id \gset
@@ -21,6 +22,8 @@ SET ROLE regress_engine_bob;
 INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '"of bob"');
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
 INSERT INTO noetl.event (event_type, parent_execution_id, context) VALUES ('execution_start', :id, '{"path": "engine/one"}');
+SELECT noetl.pause(:id);
+SELECT noetl.redrive(:id);
 SET ROLE regress_engine_ann;
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_redriven');
 \set VERBOSITY default
@@ -158,6 +161,8 @@ SELECT queue_id AS task FROM noetl.complete_and_lease(:task, '{}', 'w') \gset
 SELECT noetl.fail(:task, 'no', 'w');
 DROP TRIGGER engine_give_up ON noetl.event;
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- Nothing that a session has set, and no lock that it has, makes a difference to a save.
 CREATE TABLE engine_saved (hex text, float_digits text);
@@ -255,6 +260,8 @@ SELECT step FROM work('{"d": {"fail": "no"}}', 4);
 UPDATE noetl.event SET meta = jsonb_set(jsonb_set(meta, '{steps,1,step}', '"d"'), '{steps,2,step}', '"gone"') WHERE execution_id = :id AND event_type = 'execution_compensating';
 SELECT step FROM work();
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- A task that is being cancelled stays until its worker reports its end, whatever else it says.
 SELECT noetl.execute('engine/one') AS id \gset
@@ -291,3 +298,21 @@ SELECT noetl.redrive(:id) AS resumed;
 SELECT step_name, state, due_at < now() + interval '2 days' AS at_that_moment FROM noetl.run WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
+
+-- A log that names the role that has started an execution, and not its number, says enough.
+SELECT noetl.execute('engine/one') AS id \gset
+UPDATE noetl.event SET meta = meta - 'started_by_oid' WHERE execution_id = :id AND event_type = 'execution_start';
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
+-- Of two rules of a table each knows its own columns only.
+CREATE TABLE engine_orders (id int PRIMARY KEY, total int, note text);
+SELECT noetl.on_change('engine_orders', 'engine/one', 'UPDATE OF total', key => 'total {{ new.total }}', name => 'engine total');
+SELECT noetl.on_change('engine_orders', 'engine/one', 'UPDATE', key => 'row {{ new.note }}', name => 'engine row');
+INSERT INTO engine_orders VALUES (1, 1, 'a');
+UPDATE engine_orders SET note = 'b';
+UPDATE engine_orders SET total = 2;
+SELECT key FROM noetl.start_key WHERE path = 'engine/one' ORDER BY 1;
+SELECT noetl.off_change(name) FROM unnest(ARRAY['engine total', 'engine row']) AS name;
+DROP TABLE engine_orders;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'engine/%' AND status = 'RUNNING';

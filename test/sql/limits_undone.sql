@@ -59,6 +59,7 @@ SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path L
 DROP TRIGGER refuse ON noetl.execution;
 SELECT noetl.cancel(:stuck);
 SELECT noetl.release(queue_id, 'w2') FROM noetl.queue WHERE execution_id = :stuck;
+DELETE FROM noetl.reaper_failure WHERE execution_id = :stuck;
 SELECT count(*) FROM noetl.slot;
 
 -- A trigger of a user that runs into an error, and catches it, loses no slot that is given up.
