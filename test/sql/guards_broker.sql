@@ -68,18 +68,6 @@ $$) > 0 AS registered;
 SELECT noetl.execute('broker/no_path') AS id \gset
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
 
--- An item that is called as a step has nothing of that step's envelope.
-SELECT noetl.register($$
-apiVersion: noetl.io/v1
-kind: Playbook
-path: broker/hidden
-workflow:
-- {step: a, type: python, code: x, next: each}
-- {step: each, type: iterator, collection: [{n: 1}, {n: 2, status: success}], element: a, where: "{{ a.status is defined }}", mode: distributed, task: {type: python, code: x, data: {n: "{{ a.n }}"}}}
-$$) > 0 AS registered;
-SELECT noetl.execute('broker/hidden') > 0 AS started;
-SELECT step, input FROM work('{"a": {"status": "success", "data": {"m": 1}}}');
-
 -- A statement of an item whose template raises fails that item, with the template's error.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

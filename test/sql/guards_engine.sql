@@ -305,14 +305,4 @@ UPDATE noetl.event SET meta = meta - 'started_by_oid' WHERE execution_id = :id A
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
 
--- Of two rules of a table each knows its own columns only.
-CREATE TABLE engine_orders (id int PRIMARY KEY, total int, note text);
-SELECT noetl.on_change('engine_orders', 'engine/one', 'UPDATE OF total', key => 'total {{ new.total }}', name => 'engine total');
-SELECT noetl.on_change('engine_orders', 'engine/one', 'UPDATE', key => 'row {{ new.note }}', name => 'engine row');
-INSERT INTO engine_orders VALUES (1, 1, 'a');
-UPDATE engine_orders SET note = 'b';
-UPDATE engine_orders SET total = 2;
-SELECT key FROM noetl.start_key WHERE path = 'engine/one' ORDER BY 1;
-SELECT noetl.off_change(name) FROM unnest(ARRAY['engine total', 'engine row']) AS name;
-DROP TABLE engine_orders;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'engine/%' AND status = 'RUNNING';
