@@ -1451,16 +1451,15 @@ AS $$
            AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
     ), items AS (
         SELECT (run.context ->> 'total')::bigint AS total,
-               coalesce((p.meta ->> 'started')::bigint, child.n + task.n) AS started,
-               coalesce((p.meta ->> 'done')::bigint, 0) AS done,
+               coalesce((p.meta ->> 'done')::bigint, (run.context ->> 'done')::bigint, 0) AS done,
                coalesce((p.meta ->> 'failed')::bigint, 0) AS failed
-          FROM child, task
+          FROM (VALUES (true)) AS one
           LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
                                 AND e.result IS NOT NULL AND e.meta ? 'total'
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
-                                AND e.event_id > (run.context ->> 'since')::bigint
+                                AND e.event_id > greatest((run.context ->> 'since')::bigint, (run.context ->> 'resumed')::bigint)
                               ORDER BY e.created_at DESC LIMIT 1) AS p ON true
          WHERE run.context ? 'total'
     ), queued AS (

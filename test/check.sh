@@ -192,6 +192,21 @@ run_suite()
     esac
 }
 
+# Drops what a test that was red has left in the server: a role that is there already would
+# make it red once more.
+drop_leftovers()
+{
+    local database gid
+    psql -qXAt -F ' ' -d postgres -c 'SELECT database, gid FROM pg_prepared_xacts' |
+        while read -r database gid; do
+            psql -qX -d "$database" -c "ROLLBACK PREPARED '$gid'" </dev/null
+        done
+    psql -qXAt -d postgres <<'SQL'
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' \gexec
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE oid >= 16384 \gexec
+SQL
+}
+
 # Does what the lines on standard input say.
 run_steps()
 {
@@ -209,6 +224,7 @@ run_steps()
                 "${as_user[@]}" "$bindir/pg_ctl" -D "$directory" -s -m immediate stop
             done
             rm -rf "$work/tap" && start_server "$work" || abort
+            drop_leftovers
         else
             SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names PROGRAMS=$names \
                 run_suite "$suite"

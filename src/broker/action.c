@@ -55,15 +55,15 @@ static const JsonbValue *
 action_data(const Step *task, const Scope *scope, const JsonbValue *layers)
 {
 	const TemplateDoc *action = task->action;
-	int			top = task->input.count - 1;
+	const JsonbValue *rows = task->input.count > 0 ? &layers[task->input.count - 1] : scope->input;
 
-	if (strcmp(task->type, "save") != 0 || top < 0 || !json_is_array(&layers[top]))
+	if (strcmp(task->type, "save") != 0 || !json_is_array(rows))
 		return scope->input;
 	for (int i = 0; i < action->count; i++)
 		if (word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "save") ||
 			word_is(action->keys[i].val.string.val, action->keys[i].val.string.len, "sink"))
 			return scope->input;
-	return &layers[top];
+	return rows;
 }
 
 /*

@@ -33,8 +33,7 @@ iteration_store_context(Iteration *iteration)
 	JsonbValue	value;
 
 	json_begin_object(&builder);
-	if (iteration->has_input)
-		json_add(&builder, "data", &iteration->input);
+	json_add(&builder, "data", &iteration->input);
 	json_add_int(&builder, "total", iteration->total);
 	json_add_int(&builder, "concurrency", iteration->concurrency);
 	json_add_int(&builder, "since", iteration->since);
@@ -74,7 +73,8 @@ iteration_open(Iteration *iteration, BrokerState *state, Run *run)
 	iteration->step = &state->playbook->steps[run->step];
 	iteration->spec = iteration->step->iterator;
 	json_from_jsonb(run->context, &iteration->context);
-	iteration->has_input = json_get(&iteration->context, "data", &iteration->input);
+	json_null(&iteration->input);
+	(void) json_get(&iteration->context, "data", &iteration->input);
 	iteration->total = (int) context_int(iteration, "total");
 	iteration->concurrency = (int) context_int(iteration, "concurrency");
 	iteration->since = context_int(iteration, "since");
@@ -140,7 +140,7 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 	scope_init(scope, iteration->state, iteration->step, iteration->run,
 			   iteration->state->now);
 	scope->item = names;
-	scope->input = iteration->has_input ? &iteration->input : NULL;
+	scope->input = &iteration->input;
 }
 
 /*
@@ -154,7 +154,7 @@ item_input(const Iteration *iteration, JsonbValue *input)
 	JsonBuilder builder;
 
 	json_begin_object(&builder);
-	if (iteration->spec->is_loop && iteration->has_input)
+	if (iteration->spec->is_loop)
 		json_add_members(&builder, &iteration->input);
 	json_end_object(&builder, input);
 }

@@ -16,7 +16,6 @@ typedef struct Iteration
 	const IteratorSpec *spec;
 	JsonbValue	context;
 	JsonbValue	input;
-	bool		has_input;
 	int64		since;
 	int64		resumed;		/* the event that resumed it; 0: none */
 	int			total;

@@ -210,7 +210,6 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	scope_init(&scope, state, iteration.step, run, state->now);
 	if (!prepare_iterator(&iteration, &scope, transition_input, &items))
 		return none;
-	iteration.has_input = true;
 	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
 	iteration.total = items.count;
 	bound_concurrency(&iteration);

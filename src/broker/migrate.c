@@ -13,24 +13,18 @@
 
 #include "broker/internal.h"
 
-/* Reads the map of steps of an execution_migrated; an empty one if there is none. */
+/* Reads the map of steps of an execution_migrated, which has a context; null: there is none. */
 void
 migration_init(Migration *migration, const Event *event, const Playbook *from,
 			   const Playbook *to)
 {
 	JsonbValue	context;
-	JsonBuilder empty;
 
 	migration->from = from;
 	migration->to = to;
-	if (event->context != NULL)
-	{
-		json_from_jsonb(event->context, &context);
-		if (json_get(&context, "step_map", &migration->map) && json_is_object(&migration->map))
-			return;
-	}
-	json_begin_object(&empty);
-	json_end_object(&empty, &migration->map);
+	json_null(&migration->map);
+	json_from_jsonb(event->context, &context);
+	(void) json_get(&context, "step_map", &migration->map);
 }
 
 /* Returns the step of the new version that stands for one of the old; -1: none. */

@@ -73,8 +73,6 @@ renew_attempts(Run *run)
 	JsonbValue	context;
 
 	run->attempts_before = run->attempts;
-	if (run->attempts == 0)
-		return;
 	run_context(run, &context);
 	json_begin_object(&builder);
 	json_add_members(&builder, &context);
@@ -333,8 +331,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 
 	run_context(run, &context);
 	saved = json_get(&context, "this", &envelope);
-	if (run->started_event_id == 0 || step->kind == STEP_ROUTER ||
-		step->kind == STEP_NOOP || step->kind == STEP_END)
+	if (run->started_event_id == 0)
 	{
 		lay_input(state, run, input, cause);
 		run->state = RUN_WAITING;
@@ -349,7 +346,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	}
 	else if (!anew && !run->failed && step->kind == STEP_WAIT)
 		reopen_wait(state, run);
-	else if (!anew && step->kind == STEP_ITERATOR && context_int(run, "since") != 0)
+	else if (!anew && step->kind == STEP_ITERATOR)
 	{
 		reopen(state, run);
 		end_attempt(state, run, resume_iterator(state, run, cause));

@@ -419,7 +419,7 @@ static void
 drop_late_task(Store *store, const Event *event)
 {
 	TaskQuery	query = {event->node_name, event->visit, event->item, event->worker_id};
-	QueueRow	row;
+	QueueRow	row = {0};
 
 	if ((event->type == EVENT_ACTION_COMPLETED || event->type == EVENT_ACTION_ERROR) &&
 		event->node_name != NULL &&

@@ -119,27 +119,30 @@ refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
  */
 
 /*
- * Has an execution that waits begin: at once if this transaction has it wait, else when
- * its time is looked at, which is now.  Returns false when another session is busy
- * with it.
+ * Gives a slot to an execution that waits, and has it begin: at once if this transaction has
+ * it wait, else when its time is looked at, which is now.  One that a user has deleted gives
+ * up its place.  Returns false when another session is busy with it.
  */
 static bool
-begin_execution(Store *store, const LimitWaiter *waiter, Execution *execution)
+grant_execution(Store *store, LimitBook *state, const LimitWaiter *waiter, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	Execution	execution;
 
 	if (!execution_trylock(waiter->execution_id))
 		return false;
-	if (!store_get_execution(store, waiter->execution_id, execution) || !execution->scheduled)
+	if (!store_get_execution(store, waiter->execution_id, &execution))
 	{
-		memset(execution, 0, sizeof(Execution));
+		limit_free_execution(waiter->execution_id);
 		return true;
 	}
+	limit_grant(state, waiter, now);
 	if (limit_is_own(waiter->queue_id))
+	{
+		(void) start_begin(store, &execution);
 		return true;
+	}
 	store_reschedule_execution(store, waiter->execution_id, now);
 	wake_for_timer(now);
-	memset(execution, 0, sizeof(Execution));
 	return true;
 }
 
@@ -148,23 +151,14 @@ static bool
 grant(Store *store, LimitBook *state, LimitWaiter *waiter, TimestampTz now)
 {
 	const char *type = NULL;
-	Execution	execution;
 
-	memset(&execution, 0, sizeof(execution));
 	if (waiter->ordinal + 1 < waiter->nlimits)
 	{
 		limit_grant(state, waiter, now);
 		return true;
 	}
 	if (!waiter->task)
-	{
-		if (!begin_execution(store, waiter, &execution))
-			return false;
-		limit_grant(state, waiter, now);
-		if (execution.scheduled)
-			(void) start_begin(store, &execution);
-		return true;
-	}
+		return grant_execution(store, state, waiter, now);
 	if (!limit_unblock(store, waiter, &type))
 		return false;
 	limit_grant(state, waiter, now);

@@ -62,8 +62,6 @@ park_tree(Store *store, int64 execution_id, int64 pause_id, int *room)
 	CHECK_FOR_INTERRUPTS();
 	check_stack_depth();
 	*room -= 1 + store_park_execution(store, execution_id, pause_id, *room);
-	if (*room <= 0)
-		return;
 	children = store_running_children(store, execution_id, 0);
 	foreach(lc, children)
 	{

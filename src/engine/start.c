@@ -304,7 +304,9 @@ take_key(Event *event, const JsonbValue *context)
 		{
 			bool		running;
 
-			if (store_find_key(&key, false, &existing) && look_up(existing, &running))
+			existing = 0;
+			(void) store_find_key(&key, false, &existing);
+			if (look_up(existing, &running))
 			{
 				if (on_conflict == CONFLICT_ERROR)
 					raise_key_taken(&key, existing);

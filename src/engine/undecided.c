@@ -46,7 +46,7 @@ note_stored_at(Event *event, TimestampTz stored_at)
 static bool
 take_up_event(Store *store, int64 execution_id, int64 event_id, int *enqueued)
 {
-	Event		event;
+	Event		event = {0};
 	TimestampTz stored_at;
 
 	if (!store_get_event(store, execution_id, event_id, &event) || event.catalog_id != 0)

@@ -111,6 +111,13 @@ UPDATE noetl.queue SET priority = 9 WHERE queue_id = :task;
 SELECT noetl.complete(queue_id, '{}', 'keeper') FROM noetl.lease('keeper', 1, '1 min', '{zebra}');
 SELECT count(*) FROM noetl.lease('keeper', 5, '1 min', '{zebra}');
 SELECT step, state, detail FROM told(:e);
+-- ... of which one has failed the execution, which goes on: that one is not done.
+SELECT noetl.execute('zoo/items') AS again \gset
+SELECT noetl.complete(queue_id, '{}', 'keeper') FROM noetl.lease('keeper', 1, '1 min', '{zebra}') WHERE execution_id = :again;
+SELECT noetl.fail(queue_id, 'no', 'keeper') FROM noetl.lease('keeper', 1, '1 min', '{zebra}') WHERE execution_id = :again;
+SELECT noetl.redrive(:again) AS resumed;
+SELECT step, state, detail FROM told(:again);
+SELECT noetl.cancel(:again);
 -- 14. The broker is off: here, then in the database, with and without events that wait.
 SET noetl.broker = off;
 SELECT noetl.execute('zoo/one') AS off \gset

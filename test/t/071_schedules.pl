@@ -14,11 +14,11 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 # Waits until a query gives true.
 sub wait_for
 {
-	my ($server, $query) = @_;
+	my ($server, $query, $database) = @_;
 	my $until = time + $patience;
 	while (time < $until)
 	{
-		my ($status, $out) = eval { $server->psql('postgres', $query) };
+		my ($status, $out) = eval { $server->psql($database // 'postgres', $query) };
 		return 1 if defined $out && $status == 0 && $out eq 't';
 		sleep 0.1;
 	}
@@ -63,6 +63,27 @@ ok(wait_for($node, q{SELECT status = 'COMPLETED' FROM noetl.execution WHERE labe
 ok(wait_for($node, q{SELECT x.status = 'COMPLETED' FROM noetl.start_key k JOIN noetl.execution x USING (execution_id) WHERE key = 'd'}),
 	'the timer begins what was debounced');
 ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'tick'}), 'the timer serves a schedule');
+
+# Where nothing is due for long, and so nobody looks: what is put forward is heard of, and so
+# is a schedule whose time was set by hand, once somebody has come by.
+$node->safe_psql('postgres', 'CREATE DATABASE quiet');
+$node->safe_psql(
+	'quiet', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: tick, workflow: [{step: end}]}');
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: work, workflow: [{step: a, type: python, code: x}]}');
+	SELECT noetl.debounce('tick', 'd', '1 h');
+	SELECT noetl.schedule('work', 'work', '@yearly', overlap => 'allow');
+	UPDATE noetl.schedule SET cron = 'every 1 second'});
+my $asleep = q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'noetl timer' AND datname = 'quiet'};
+sleep 1;
+ok(wait_for($node, $asleep), 'nothing is due');
+$node->safe_psql('quiet', q{SELECT noetl.debounce('tick', 'd', '0.5 s')});
+ok(wait_for($node, q{SELECT status = 'COMPLETED' FROM noetl.execution WHERE schedule IS NULL}, 'quiet'), 'what is put forward begins');
+ok(wait_for($node, $asleep), 'nothing is due again');
+$node->safe_psql('quiet', q{UPDATE noetl.schedule SET next_at = clock_timestamp(); SELECT pg_sleep(0.01), noetl.enqueue_next()});
+ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'work'}, 'quiet'), 'a schedule goes on from where it was served');
+$node->safe_psql('quiet', q{SELECT noetl.unschedule('work')});
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');

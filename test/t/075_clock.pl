@@ -49,6 +49,13 @@ $node->safe_psql(
 	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: line, workflow: [{step: a, type: python, code: x}]}');
 	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: slow, workflow: [
 	    {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 3000, max_delay: 3000, jitter: false}}]}')});
+# In another database nothing is due, whatever the clock says.
+$node->safe_psql('postgres', 'CREATE DATABASE quiet');
+$node->safe_psql(
+	'quiet', q{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: line, workflow: [{step: a, type: python, code: x}]}');
+	SELECT noetl.execute('line')});
 set_clock(600);
 like($node->safe_psql('postgres', "SELECT extract(epoch FROM clock_timestamp())::bigint - " . int(time)), qr/^(59\d|60\d)$/,
 	'the clock of the server is what we say');
@@ -86,6 +93,8 @@ $node->safe_psql(
 	SELECT noetl.execute('slow');
 	SELECT noetl.fail(queue_id, 'e', 'w') FROM noetl.lease('w', 1, '1 s')});
 is($node->safe_psql('postgres', 'SELECT status FROM noetl.queue'), 'retry', 'a retry waits');
+# A worker without a lease says that it has begun, which is a lease of a minute.
+$node->safe_psql('quiet', q{INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) SELECT execution_id, 'action_started', 'a', 'w' FROM noetl.queue});
 # The timer looks once more when the lease would have ended, and then lies down for 50 min.
 sleep 2;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'noetl timer'"),
@@ -95,6 +104,7 @@ my $since = time;
 sleep 0.5 until time - $since > 300 or $node->safe_psql('postgres', 'SELECT status FROM noetl.queue') eq 'queued';
 note(sprintf 'ready %.1f s after the jump', time - $since);
 is($node->safe_psql('postgres', 'SELECT status FROM noetl.queue'), 'queued', 'the timer looks at the clock now and then');
+ok($node->poll_query_until('quiet', "SELECT status = 'queued' FROM noetl.queue"), 'in each database where a lease has ended');
 
 $node->stop;
 done_testing();
