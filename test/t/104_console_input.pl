@@ -19,6 +19,7 @@ my $node = start_database(qq{
 	CREATE ROLE ann LOGIN PASSWORD 'ann pw' IN ROLE noetl_client, noetl_reader, noetl_author;
 	CREATE ROLE bob LOGIN PASSWORD 'bob pw' IN ROLE noetl_client, noetl_reader;
 	CREATE DATABASE bare;
+	CREATE DATABASE fresh;
 	SET ROLE ann;
 	SELECT noetl.register(E'apiVersion: noetl.io/v1\\nkind: Playbook\\nmetadata: {path: work}\\nworkload: {n: 1}\\nworkflow:\\n- {step: start, tool: shell, command: "true", next: end}\\n- {step: end}');
 	SELECT noetl.register(E'apiVersion: noetl.io/v1\\nkind: Playbook\\nmetadata: {path: quick}\\nworkflow:\\n- {step: end, result: 1}');
@@ -57,6 +58,7 @@ sub answers
 	print $socket "GET / HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n";
 	return (scalar(<$socket>) || '') =~ m{^HTTP/1.1 (\d+)} ? $1 : 'nothing';
 }
+my $page;
 my $console = start_console();
 my $named = start_console('--host', 'console.example', '--host', 'other.example');
 is(answers($named, $_), 303, "a name it has: $_") foreach 'console.example', 'CONSOLE.example:8080', 'other.example', 'localhost:1', '127.0.0.1', '[::1]:8080';
@@ -93,6 +95,21 @@ is(login($guessing, 'ann', 'ann pw')->{answer}{status}, 303, 'thirty guesses are
 login($guessing, 'ann', 'wrong');
 is(login($guessing, 'ann', 'ann pw')->{answer}{status}, 429, 'but one more is');
 
+
+# A database in which nothing has happened
+$node->safe_psql('fresh', 'CREATE EXTENSION noetl; SELECT noetl.create_roles()');
+my $fresh = start_console('--connect', $node->connstr('fresh'));
+my $first = login($fresh, 'ann', 'ann pw');
+like(get($first, "/$_->[0]")->{content}, $_->[1], "nothing in $_->[0]") foreach [ 'playbooks', qr/There is no playbook/ ], [ 'executions', qr/No execution is to be seen/ ], [ 'schedules', qr/Nothing is scheduled/ ],
+  [ 'approvals', qr/Nothing waits for a signal/ ];
+$node->safe_psql('fresh', "SET ROLE ann; SELECT noetl.register(E'apiVersion: noetl.io/v1\\nkind: Playbook\\nmetadata: {path: p' || i || E'}\\nworkflow:\\n- {step: end}') FROM generate_series(1, 100) AS i");
+$page = get($first, '/playbooks')->{content};
+is(scalar(() = $page =~ /data-row>p\d+</g), 100, 'a hundred playbooks are on one page');
+unlike($page, qr/There is no playbook|rel="next"/, 'which is all');
+$node->safe_psql('fresh', "SET ROLE ann; SELECT noetl.register(E'apiVersion: noetl.io/v1\\nkind: Playbook\\nmetadata: {path: z}\\nworkflow:\\n- {step: end}')");
+my ($more) = get($first, '/playbooks')->{content} =~ /rel="next" href="([^"]+)"/;
+is(join(' ', get($first, $more)->{content} =~ /data-row>(\w+)</g), 'z', 'one more is on the next');
+
 #
 # Cookies
 #
@@ -114,7 +131,7 @@ is(get($ann, "/executions$_")->{status}, 200, "text: $_") foreach '?key=%C3%A9',
 is(get($ann, $_)->{status}, 400, "no text: $_") foreach '/executions?key=%C3', '/executions?key=%C3%28', '/executions?key=%80', '/executions?key=%C0%80', '/executions?key=%E0%80%80', '/executions?key=%ED%A0%80',
   '/executions?key=%F0%80%80%80', '/executions?key=%F4%90%80%80', '/executions?key=%F5%80%80%80', '/executions?%FF=a', '/execution/%FF';
 is(get($ann, $_)->{status}, 404, "nothing: $_") foreach '/execution/', '/execution/x', '/execution/0', "/execution/${id}x", '/execution/9223372036854775808', '/execution/' . '9' x 25, "/execution/$id/value/x/workload",
-  "/execution/$id/value/0", "/execution/$id/value/0/context", "/execution/$id/value/1/result", "/execution/$id/value/0/nothing", '/playbook?path=none', '/playbook?path=work&version=99', '/playbook?path=work&version=x',
+  "/execution/$id/value/0", "/execution/$id/other/0/workload", "/execution/$id/", "/execution/$id/value/0/context", "/execution/$id/value/1/result", "/execution/$id/value/0/nothing", '/playbook?path=none', '/playbook?path=work&version=99', '/playbook?path=work&version=x',
   '/bulk?action=none', '/bulk', '/nowhere';
 foreach (map { [ $_, 404 ] } "/execution/$id/nothing", "/execution/$id", '/execution/x/cancel', '/execution/x/migrate', '/execution/', "/execution/${id}x/cancel")
 {
@@ -173,7 +190,7 @@ post($ann, '/bulk', [ csrf => $ann->{csrf}, action => 'cancel', id => 'x', ids =
 like(get($ann, '/executions')->{content}, qr/cancel: 0 done, 0 refused/, 'no ids, no executions');
 is(status_of($id), 'RUNNING', 'nothing was cancelled');
 post($bob, '/bulk', [ csrf => $bob->{csrf}, action => 'cancel', id => $id, id => execute('work') ]);
-my $page = get($bob, '/executions')->{content};
+$page = get($bob, '/executions')->{content};
 like($page, qr/cancel: 0 done, 2 refused/, 'those of others are refused');
 is(scalar(() = $page =~ /ERROR|does not exist|not allowed|permission/g) > 0, 1, 'with the reason of the first');
 
@@ -197,6 +214,16 @@ $page = get($ann, "/execution/$parent")->{content};
 my ($tree) = $page =~ m{<h2>Children</h2>(.*?)</section>}s;
 is(join(' ', ($tree // '') =~ m{(\[\d\]|</?(?:ul|li)\b)}g), '<ul <li [0] </li <li [1] </li </ul', 'the tree of two children');
 unlike(get($ann, "/execution/$id")->{content}, qr/<h2>Children/, 'who has none shows none');
+
+# What the database refuses is said where it would be shown.
+my $seen = '/execution/' . execute('work');
+foreach my $function ('why', 'timeline')
+{
+	sql("ALTER FUNCTION noetl.$function(bigint) RENAME TO away");
+	like(get($ann, $seen)->{content}, qr/noetl\.$function\(bigint\) does not exist/, "a page without noetl.$function");
+	sql("ALTER FUNCTION noetl.away(bigint) RENAME TO $function");
+}
+unlike(get($ann, $seen)->{content}, qr/does not exist/, 'and with all of them');
 
 # The requests of one session that wait for the database
 my $pid = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'bob' AND application_name = 'noetl-console'");
