@@ -99,15 +99,23 @@ static char *turn = NULL;
 static IndexScanDesc
 begin_scan(const ReadyScan *ready)
 {
-	IndexScanDesc scan;
+	IndexScanDesc scan = index_scan_begin(ready->table->relation, ready->index,
+										  ready->snapshot, 4);
 
-#if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 4, 0);
-#else
-	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, 4, 0);
-#endif
 	scan->xs_want_itup = true;
 	return scan;
+}
+
+/* Sets a condition on the type. */
+static void
+set_type_key(const ReadyScan *ready, ScanKey key, StrategyNumber strategy, const char *type)
+{
+	RegProcedure function = strategy == BTEqualStrategyNumber ? F_TEXTEQ :
+		strategy == BTLessStrategyNumber ? F_TEXT_LT :
+		strategy == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE;
+
+	ScanKeyEntryInitialize(key, 0, 1, strategy, InvalidOid, ready->index->rd_indcollation[0],
+						   function, CStringGetTextDatum(type));
 }
 
 /*
@@ -120,10 +128,7 @@ rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const
 {
 	ScanKeyData keys[4];
 
-	ScanKeyEntryInitialize(&keys[0], 0, 1, by_type, InvalidOid, ready->index->rd_indcollation[0],
-						   by_type == BTEqualStrategyNumber ? F_TEXTEQ :
-						   by_type == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE,
-						   CStringGetTextDatum(type));
+	set_type_key(ready, &keys[0], by_type, type);
 	/* a scan starts at the key of a column only when the columns before are fixed */
 	if (highest == lowest)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(highest));
@@ -193,6 +198,35 @@ comes_after(const ReadyScan *ready, Datum type, const char *other)
 												CStringGetTextDatum(other)));
 }
 
+/*
+ * Finds the next type in the index; false: there is none.  A probe reads an index page to
+ * its end, which may hold hundreds of entries of rows that were leased, so it is limited
+ * to the gap before the next type that is known.
+ */
+static bool
+next_type(const TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan, Datum *type)
+{
+	Oid			collation = ready->index->rd_indcollation[0];
+	const char *known = low_water_next_type(walk->last,
+											walk->strategy == BTGreaterEqualStrategyNumber,
+											collation);
+	ScanKeyData keys[4];
+
+	if (known == NULL)
+	{
+		rescan(ready, scan, walk->strategy, walk->last, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
+		return probe(scan, 1, type);
+	}
+	set_type_key(ready, &keys[0], walk->strategy, walk->last);
+	set_type_key(ready, &keys[1], BTLessStrategyNumber, known);
+	keys[2] = keys[0];
+	keys[3] = keys[1];
+	index_rescan(scan, keys, 4, NULL, 0);
+	if (!probe(scan, 1, type))
+		*type = CStringGetTextDatum(known);
+	return true;
+}
+
 /* Returns the next type in the index, or NULL. */
 static const char *
 walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
@@ -201,8 +235,7 @@ walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
 
 	while (!walk->ended)
 	{
-		rescan(ready, scan, walk->strategy, walk->last, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
-		if (probe(scan, 1, &next))
+		if (next_type(walk, ready, scan, &next))
 		{
 			walk->strategy = BTGreaterStrategyNumber;
 			if (walk->wrapped && comes_after(ready, next, walk->first))
@@ -296,11 +329,11 @@ add_fair_streams(ReadyScan *ready, const FairScan *scan, const char *type)
 	}
 }
 
-/* Opens the index of tasks with a fair_key (fair_any). */
+/* Opens an index of tasks with a fair_key (FairScan.open_index). */
 static Relation
-open_fair_index(void *arg)
+open_fair_index(Store *store, bool by_id)
 {
-	return store_open_index((Store *) arg, REL_QUEUE_FAIR_IDX);
+	return store_open_index(store, by_id ? REL_QUEUE_FAIR_ID_IDX : REL_QUEUE_FAIR_IDX);
 }
 
 /*
@@ -317,7 +350,10 @@ find_fair_streams(ReadyScan *ready, Store *store, bool first, int ntypes, char *
 		!fair_any(ready->table->relation, open_fair_index, store))
 		return;
 	scan.queue = ready->table->relation;
-	scan.index = open_fair_index(store);
+	scan.index = open_fair_index(store, false);
+	scan.open_index = open_fair_index;
+	scan.store = store;
+	scan.water = &ready->water;
 	scan.snapshot = ready->snapshot;
 	scan.skip_recent = ready->skip_recent;
 	for (int i = 0; i < ntypes; i++)

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 
 #include "store/full_scan.h"
 #include "store/low_water.h"
@@ -40,7 +41,7 @@
 typedef struct LowWater
 {
 	char		type[NAMEDATALEN];
-	int			priority;
+	int64		priority;
 	int64		mark;			/* no ready row is below */
 	int64		candidate;		/* F; 0: none */
 	VirtualTransactionId *holders;	/* H */
@@ -88,7 +89,7 @@ typedef struct SharedMark
 	Oid			database;
 	Oid			storage;
 	char		type[NAMEDATALEN];
-	int			priority;
+	int64		priority;
 	int64		mark;
 	uint64		lowered;		/* counts what makes marks and candidates void */
 	TimestampTz next_full_scan;
@@ -542,13 +543,21 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 
 /* Returns what this backend knows of a kind, or NULL. */
 static LowWater *
-find_kind(const char *type, int priority)
+find_kind(const char *type, int64 priority)
 {
 	for (int i = 0; i < low_water.nkinds; i++)
 		if (low_water.kinds[i].priority == priority &&
 			strcmp(low_water.kinds[i].type, type) == 0)
 			return &low_water.kinds[i];
 	return NULL;
+}
+
+/* Returns whether the index has lately had entries of a kind without a fair_key. */
+static bool
+is_known(const LowWater *kind, TimestampTz now)
+{
+	return now < kind->known_until && kind->known_until - now <= FULL_SCAN_US &&
+		kind->priority > NO_PRIORITY;
 }
 
 /*
@@ -566,8 +575,7 @@ low_water_priority(const char *type, int64 below)
 	{
 		const LowWater *kind = &low_water.kinds[i];
 
-		if (now >= kind->known_until || kind->known_until - now > FULL_SCAN_US ||
-			strcmp(kind->type, type) != 0)
+		if (!is_known(kind, now) || strcmp(kind->type, type) != 0)
 			continue;
 		known++;
 		if (kind->priority < below && kind->priority > best)
@@ -576,12 +584,35 @@ low_water_priority(const char *type, int64 below)
 	return known <= FEW_PRIORITIES ? best : NO_PRIORITY;
 }
 
+/* Returns the next type that this backend knows (store/low_water.h). */
+const char *
+low_water_next_type(const char *after, bool included, Oid collation)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const char *best = NULL;
+
+	for (int i = 0; i < low_water.nkinds; i++)
+	{
+		const char *type = low_water.kinds[i].type;
+		int			order;
+
+		if (!is_known(&low_water.kinds[i], now))
+			continue;
+		order = varstr_cmp(type, strlen(type), after, strlen(after), collation);
+		if ((order > 0 || (order == 0 && included)) &&
+			(best == NULL ||
+			 varstr_cmp(type, strlen(type), best, strlen(best), collation) < 0))
+			best = type;
+	}
+	return best;
+}
+
 /*
  * Returns a place for a new kind, if need be that of the kind that was scanned
  * the longest ago; NULL when the type's name is too long for one.
  */
 static LowWater *
-add_kind(const char *type, int priority)
+add_kind(const char *type, int64 priority)
 {
 	LowWater   *kind = &low_water.kinds[0];
 
@@ -697,7 +728,7 @@ claim_scan(LowWaterScan *scan, LowWater *kind)
 
 /* Begins the scan of a kind (store/low_water.h). */
 int64
-low_water_begin(LowWaterScan *scan, const char *type, int priority)
+low_water_begin(LowWaterScan *scan, const char *type, int64 priority)
 {
 	LowWater   *kind = find_kind(type, priority);
 	SharedMark *locked;
@@ -806,7 +837,7 @@ end_claimed_scan(LowWater *kind, int64 first_ready)
 
 /* Ends the scan of a kind (store/low_water.h). */
 void
-low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_ready)
+low_water_end(LowWaterScan *scan, const char *type, int64 priority, int64 first_ready)
 {
 	LowWater   *kind = find_kind(type, priority);
 	bool		adopting;
