@@ -126,6 +126,8 @@ my %job = (
 	map => step("tool: postgres\nauth: own\ncommands: [SELECT 1, {a: 1}]\n"),
 	many => step("tool: postgres\nauth: own\ncommands: [" . join(', ', ('SELECT 1') x 1001) . "]\n"),
 	none => step("tool: postgres\nauth: own\ndata: {command: echo data}\n"),
+	most => step("tool: shell\ncommand: \"head -c 10485760 /dev/zero | tr '\\\\0' x\"\n"),
+	more => step("tool: shell\ncommand: \"head -c 10485761 /dev/zero | tr '\\\\0' x\"\n"),
 	nulls => step("tool: postgres\nauth: own\ncommand: \"SELECT NULL::int AS a, true AS b, false AS c, 'x' AS d, 1.50 AS e, NULL::text AS f, 'NaN'::float8 AS g\"\n"),
 	quoted => step("tool: postgres\ncommand: SELECT current_user AS u\nauth: {db_host: '${\ $node->host}', db_port: ${\ $node->port}, db_name: postgres, db_user: \"o'neil\\\\back\", db_password: \"a'b\\\\c\"}\n"),
 	dsn => step("tool: postgres\ncommand: SELECT 1\nauth: {dsn: 'nonsense here'}\n"));
@@ -168,6 +170,8 @@ is(result_of($job{plain_first}, "result #>> '{data,command_0,rows,0,n}'"), '3', 
 is(result_of($job{map}, 'error', 'action_error'), 'commands 1 is not a text', 'a command that is a map');
 like(result_of($job{many}, 'error', 'action_error'), qr/^more than \d+ commands in one task/, 'too many commands');
 like(result_of($job{none}, 'error', 'action_error'), qr/^the postgres task has no command; its input has one/, 'data does not become code');
+is(result_of($job{most}, "length(result #>> '{data,stdout}') || right(result #>> '{data,stdout}', 2)"), '10485760xx', 'ten megabytes of output');
+is(result_of($job{more}, "length(rtrim(result #>> '{data,stdout}', E'\n')) || substr(result #>> '{data,stdout}', 10485760)"), "10485800x\n[output truncated after 10485760 bytes]\n", 'are all that is kept');
 is(result_of($job{nulls}, "result #>> '{data,command_0,rows}'"), '[{"a": null, "b": true, "c": false, "d": "x", "e": 1.50, "f": null, "g": "NaN"}]', 'values of rows');
 is(result_of($job{quoted}, "result #>> '{data,command_0,rows,0,u}'") , q{o'neil\back}, 'quotes and backslashes in a connection');
 is(result_of($job{dsn}, 'error', 'action_error'), 'the connection string is not valid', 'a connection string that is none');
