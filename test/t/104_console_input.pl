@@ -224,6 +224,21 @@ foreach my $function ('why', 'timeline')
 	sql("ALTER FUNCTION noetl.away(bigint) RENAME TO $function");
 }
 unlike(get($ann, $seen)->{content}, qr/does not exist/, 'and with all of them');
+my $validate = sql("SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.proname = 'validate' AND p.pronamespace = 'noetl'::regnamespace");
+sql("ALTER FUNCTION $validate RENAME TO away; CREATE FUNCTION noetl.validate() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+like(get($ann, '/playbook?path=work')->{content}, qr/noetl\.validate\(.*\) does not exist/, 'a page without noetl.validate');
+sql('DROP FUNCTION noetl.validate(); ALTER FUNCTION ' . $validate =~ s/validate/away/r . ' RENAME TO validate');
+
+# Versions of a playbook
+sub register { my ($text) = @_; return sql("SET ROLE ann; SELECT noetl.register(\$y\$apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: versions}\nworkload:\n$text\nworkflow:\n- {step: start, next: first_step}\n- {step: first_step}\n\$y\$)") }
+register("  a: 1\n  same: 0\n  b: 1\n  old: 0");
+register("  a: 2\n  same: 0\n  b: 2\n  new: 0\n  more: 0");
+$page = get($ann, '/playbook?path=versions&version=1')->{content};
+like($page, qr/<svg [^>]*viewBox.*first_step<\/text>/s, 'an old version has its graph');
+like($page, qr/Lint/, 'and its lint');
+$page = get($ann, '/playbook?path=versions&diff=1')->{content};
+is(scalar(() = $page =~ /<tr class="gone">/g) . scalar(() = $page =~ /<tr class="new">/g), '34', 'lines between those that have changed are the same');
+like(get($ann, '/playbook?path=versions&diff=7')->{content}, qr/There is no version 7/, 'a version that is not there');
 
 # The requests of one session that wait for the database
 my $pid = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'bob' AND application_name = 'noetl-console'");
