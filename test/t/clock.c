@@ -3,9 +3,10 @@
  *		A wall clock that is off, for a process that preloads this library.
  *
  * The file that CLOCK_FILE names has by how many microseconds, as text.  Other
- * clocks are not changed; with STEADY the clock that does not jump is the one that
- * is off, so that a process has waited for long.  libfaketime cannot be used: it fakes nothing in a process
- * that was forked by a signal handler, as those of PostgreSQL 15 are.
+ * clocks are not changed; with STEADY the clock that does not jump is the one that is
+ * off, so that a process has waited for long.  libfaketime cannot be used: it fakes
+ * nothing in a process that was forked by a signal handler, as those of PostgreSQL 15
+ * are.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
