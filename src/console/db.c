@@ -9,8 +9,6 @@
 
 #include "db.h"
 
-#define MAX_PARAMS		16
-
 /* Keeps what a failed statement says, as HTML. */
 static void
 keep_error(Request *request, const PGresult *result)
@@ -69,16 +67,17 @@ db_query_array(Request *request, const char *sql, int nparams, const char *const
 PGresult *
 db_query(Request *request, const char *sql, int nparams,...)
 {
-	const char *params[MAX_PARAMS];
+	const char **params = xcalloc(nparams, sizeof(*params));
+	PGresult   *rows;
 	va_list		args;
 
-	if (nparams > MAX_PARAMS)
-		abort();
 	va_start(args, nparams);
 	for (int i = 0; i < nparams; i++)
 		params[i] = va_arg(args, const char *);
 	va_end(args);
-	return db_query_array(request, sql, nparams, params);
+	rows = db_query_array(request, sql, nparams, params);
+	free(params);
+	return rows;
 }
 
 /* Runs a statement that returns nothing. */

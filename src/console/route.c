@@ -105,7 +105,7 @@ request_cookie(const Request *request, const char *name, char *value, size_t siz
 
 		p += strspn(p, "; ");
 		length = strcspn(p, ";");
-		if (length > name_length && strncmp(p, name, name_length) == 0 && p[name_length] == '=' &&
+		if (strncmp(p, name, name_length) == 0 && p[name_length] == '=' &&
 			length - name_length - 1 < size)
 		{
 			memcpy(value, p + name_length + 1, length - name_length - 1);

@@ -164,7 +164,7 @@ write_summary(const char *execution, bool is_end)
 
 	if (result == NULL)
 		return 1;
-	if (!is_end && PQgetvalue(result, 0, 0)[strlen(execution) + 1] == '@')
+	if (PQgetvalue(result, 0, 0)[strlen(execution) + 1] == '@')
 	{
 		fprintf(stderr, "%s: there is no execution %s\n", options.program, execution);
 		PQclear(result);

@@ -353,8 +353,7 @@ apply_command_line(Options *into, bool only_config, StringBuf *error)
 		}
 		if (spec == NULL && !only_config)
 			wrong_usage();
-		if (spec != NULL && (!only_config || spec->offset == FIELD(config)) &&
-			(!only_config || spec->kind == KIND_TEXT))
+		if (spec != NULL && (!only_config || spec->letter == 'c'))
 			ok = set_option(into, spec, optarg, error);
 	}
 	return ok;

@@ -25,7 +25,7 @@ task_parse_fields(Task *task)
 		char	   *path = take_netstring(&cursor);
 		char	   *text = path != NULL ? take_netstring(&cursor) : NULL;
 
-		if (text == NULL || strlen(path) < 2)
+		if (text == NULL)
 			break;
 		if (task->nfields == size)
 		{

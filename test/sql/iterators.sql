@@ -222,6 +222,34 @@ SELECT node_name, status, count(*), (SELECT count(*) FROM noetl.item) AS waiting
 SELECT noetl.complete(:late, '1', 'w');
 SELECT step FROM work();
 SELECT event, node, note FROM items('iterators/fragile') WHERE event NOT LIKE 'iteration_started';
+-- order_by decides which items a limit leaves, in which order they are handed out, and that of the results; nothing is warned of
+CREATE TEMP TABLE ordered AS SELECT $$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: iterators/ordered}
+workflow:
+- step: each
+  type: iterator
+  mode: distributed
+  concurrency: 2
+  collection: [{n: 2}, {n: 9}, {n: 1}, {n: 5}]
+  element: x
+  order_by: -n
+  limit: 3
+  task: {type: python, code: x, args: {n: "{{ x.n }}"}}
+  next: end
+- {step: end, result: "{{ each }}"}
+$$ AS content;
+SELECT v.* FROM ordered, noetl.validate(content) AS v;
+SELECT noetl.register(content) > 0 AS registered FROM ordered;
+SELECT noetl.execute('iterators/ordered') > 0 AS started;
+SELECT l.current_index, l.action #> '{data,n}' AS n FROM noetl.lease('w', 1) AS l;
+SELECT current_index, status, action #> '{data,n}' AS n FROM noetl.queue ORDER BY current_index;
+SELECT noetl.complete(queue_id, action #> '{data,n}', 'w') FROM noetl.queue WHERE status = 'leased';
+SELECT l.current_index, l.action #> '{data,n}' AS n, noetl.complete(l.queue_id, l.action #> '{data,n}', 'w') FROM noetl.lease('w', 1) AS l;
+SELECT l.current_index, l.action #> '{data,n}' AS n, noetl.complete(l.queue_id, l.action #> '{data,n}', 'w') FROM noetl.lease('w', 1) AS l;
+SELECT status, result FROM noetl.execution WHERE execution_id = newest('iterators/ordered');
+SELECT * FROM noetl.verify(newest('iterators/ordered'));
 
 -- Nothing to do; nothing that can be gone through; an item whose templates fail.
 SELECT noetl.register($$

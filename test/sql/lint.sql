@@ -41,6 +41,8 @@ SELECT * FROM pg_temp.check($$
 - {step: a, type: python, code: x, retry: {max_attempts: 0, initial_delay: -1, max_delay: 'nan', backoff_multiplier: -2}, next: b}
 - {step: b, type: python, code: x, retry: {max_attempts: 3, initial_delay: 0, max_delay: "{{ town }}"}}
 $$);
+-- What no number of JSON can be is an error with its place.
+SELECT * FROM pg_temp.check($$- {step: a, type: python, code: x, retry: {initial_delay: .nan, max_delay: .inf}, next: end}$$);
 -- Other engines, and NoETL v2.
 SELECT * FROM pg_temp.check($$
 - {step: a, type: python, code: x, case: [{when: "{{ event.name == 'step.exit' }}", then: {next: [{step: b}]}}], set: {x: 1}, vars: {y: 2}, next: b}

@@ -267,24 +267,6 @@ like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
 post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
 is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
 
-# What a list shows
-sub listed
-{
-	my ($filter) = @_;
-	return scalar(() = get($ann, "/executions?path=order$filter")->{content} =~ /name="id" value="\d+"/g);
-}
-my $orders = listed('');
-cmp_ok($orders, '>', 0, 'a list has the executions of a playbook');
-is(listed('&since=2020-01-01T00:00'), $orders, 'those since a time');
-is(listed('&since=2100-01-01T00:00'), 0, 'of which there are none after tomorrow');
-is(listed('&until=2100-01-01T00:00'), $orders, 'those until a time');
-is(listed('&until=2020-01-01T00:00'), 0, 'of which there are none before the console was');
-is(listed('&status=COMPLETED') + listed('&status=FAILED') + listed('&status=CANCELLED') + listed('&status=RUNNING'), $orders,
-	'those with a status');
-isnt(listed('&status=RUNNING'), $orders, 'which are not all');
-is(listed('&key=k1'), 1, 'the one with a key');
-is(listed('&label=' . url_part('team=a&b')), 1, 'and those with a label');
-
 # Pages of a list, and an action on many
 sql("SET ROLE ann; SELECT count(noetl.execute('work')) FROM generate_series(1, 120)");
 my (%seen, $next);

@@ -55,7 +55,7 @@ my $ann = login($console, 'ann', 'ann pw');
 ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
 my $slow = raw_socket($console, "GET /login HTTP/1.1\r\nHost: localhost\r\n");
 # longer than the console waits before it looks for such a connection again
-sleep 6;
+sleep 8;
 print $slow "Connection: close\r\n\r\n";
 like(scalar(<$slow>), qr/ 200 /, 'who sends the other half of a request later has a page');
 is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'the connection does nothing while no page is open');

@@ -3,8 +3,10 @@
  *		A wall clock that is off, for a process that preloads this library.
  *
  * The file that CLOCK_FILE names has by how many microseconds, as text.  Other
- * clocks are not changed.  libfaketime cannot be used: it fakes nothing in a process
- * that was forked by a signal handler, as those of PostgreSQL 15 are.
+ * clocks are not changed; with STEADY the clock that does not jump is the one that is
+ * off, so that a process has waited for long.  libfaketime cannot be used: it fakes
+ * nothing in a process that was forked by a signal handler, as those of PostgreSQL 15
+ * are.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,6 +15,12 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef STEADY
+#define IS_OFF(clock) ((clock) == CLOCK_MONOTONIC)
+#else
+#define IS_OFF(clock) ((clock) == CLOCK_REALTIME || (clock) == CLOCK_REALTIME_COARSE)
+#endif
 
 static char path[1024];
 
@@ -50,7 +58,7 @@ clock_gettime(clockid_t clock, struct timespec *now)
 	if (real == NULL)
 		real = (int (*) (clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
 	result = real(clock, now);
-	if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+	if (result == 0 && IS_OFF(clock))
 	{
 		long long	us = now->tv_sec * 1000000LL + now->tv_nsec / 1000 + offset();
 
