@@ -191,6 +191,10 @@ OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
 SHLIB_LINK = -lyaml -Wl,-Bsymbolic
 # Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src -DNOETL_VERSION='"$(EXTVERSION)"'
+# For tests of races (common/injection.h).
+ifneq ($(INJECTION),)
+PG_CPPFLAGS += -DNOETL_INJECTION
+endif
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
 PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -MMD -MP
@@ -201,7 +205,7 @@ PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 endif
 REGRESS_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale --load-extension=noetl
-EXTRA_CLEAN = $(OBJS:.o=.d) build/for
+EXTRA_CLEAN = $(OBJS:.o=.d) build/for build/injection
 
 # Defines WORKER_OBJS, the objects of src/worker/noetl-worker.
 -include $(here)/src/worker/Makefile.inc
@@ -241,6 +245,13 @@ src/store/release.o: $(here)/noetl.control
 $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 	@mkdir -p $(@D)
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SCRIPT_PARTS) > $@
+
+# Another INJECTION compiles only the files anew that have points.
+INJECTED = $(patsubst $(here)/%.c,%.o,$(shell grep -l '"common/injection.h"' $(SOURCES)))
+build/injection: force
+	@mkdir -p build
+	@echo '$(INJECTION)' | cmp -s - $@ || echo '$(INJECTION)' > $@
+$(INJECTED): build/injection
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force

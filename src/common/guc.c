@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "common/guc.h"
+#include "common/injection.h"
 
 int			noetl_isolation = ISOLATION_OWNER;
 int			noetl_on_error = ON_ERROR_SETTING_FAIL;
@@ -202,4 +203,5 @@ guc_define(void)
 							&noetl_node_id, 0, 0, 1023, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	define_templates();
+	injection_define();
 }

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "common/injection.h"
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "wakeup/wakeup.h"
@@ -167,6 +168,7 @@ child_adopt(const BrokerState *state, const ChildStart *child)
 
 	if (child->execution_id == state->execution_id)
 		return;
+	INJECTION("adopt-child");
 	engine_lock(child->execution_id);
 	store = store_open(InvalidOid);
 	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
@@ -314,6 +316,7 @@ child_tell_parent(const Execution *execution, const Decision *end, TimestampTz t
 		return 0;
 	if (frame == NULL && !execution_trylock(execution->parent_execution_id))
 	{
+		INJECTION("leave-end");
 		leave_end(execution);
 		return 0;
 	}

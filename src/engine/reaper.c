@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "common/injection.h"
 #include "engine/internal.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"
@@ -108,6 +109,7 @@ reap_lease(Store *store, const QueueRow *due)
 	Execution	execution;
 	TimestampTz now = GetCurrentTimestamp();
 
+	INJECTION("reap-lease");
 	if (!lock_family(store, due->execution_id, &execution) ||
 		!store_try_task(store, due->queue_id, &row) ||
 		row.lease_until == 0 || row.lease_until > now)
@@ -235,6 +237,7 @@ reap_run(Store *store, const DueRun *due)
 {
 	Execution	execution;
 
+	INJECTION("reap-run");
 	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
 		!store_run_is_due(store, due))
 		return 0;

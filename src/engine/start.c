@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "common/injection.h"
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "playbook/playbook.h"
@@ -299,6 +300,7 @@ take_key(Event *event, const JsonbValue *context)
 	key.role = GetUserId();
 	while (!store_claim_key(&key, event->execution_id))
 	{
+		INJECTION("start-key");
 		/* whoever only wants to know the execution needs no lock */
 		if (on_conflict == CONFLICT_RETURN || on_conflict == CONFLICT_ERROR)
 		{

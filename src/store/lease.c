@@ -15,6 +15,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "common/injection.h"
 #include "store/deferred.h"
 #include "store/fair.h"
 #include "store/low_water.h"
@@ -763,6 +764,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	const LeaseRequest *request = leasing->request;
 	LeasedColumns columns;
 
+	INJECTION("lease-row");
 	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
 	recent_lease_note(table->relation,
@@ -856,6 +858,7 @@ lease_ready(Leasing *leasing, const char **more, bool *skipped)
 	walk_begin(&walk);
 	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
 		CHECK_FOR_INTERRUPTS();
+	INJECTION("ready-news");
 	if (leasing->seen == 0 && !leasing->again && pause_none())
 		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
 }
