@@ -23,6 +23,10 @@
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make race-approvals  signals race with the waits that they end; RACES=10000
+#   make check-injections    stop sessions at points in the code, where only luck
+#                        finds a race; a part of "make check"
+#   make check-assertions    build PostgreSQL with assertions and run the suites in
+#                        it (SUITES="regress isolation", VERSION=17)
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -66,6 +70,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 DRIVERS = check prove quickstart quickstart-stop bench bench-instructions stress stress-limits
 DRIVERS += check-versions fuzz-jinja coverage format check-packages check-images dist screenshots
 DRIVERS += mutants memcheck analyze check-browser scale worker-kills kill-clock race-approvals
+DRIVERS += check-injections check-assertions
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -113,6 +118,13 @@ memcheck:
 
 analyze:
 	@ANALYZERS='$(ANALYZERS)' FILES='$(FILES)' bash $(here)/test/analyze.sh
+
+check-injections:
+	@INJECTION_SPECS='$(INJECTION_SPECS)' bash $(here)/test/injections.sh
+
+check-assertions:
+	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' VERSION='$(VERSION)' \
+		bash $(here)/test/assertions.sh
 
 mutants:
 	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \

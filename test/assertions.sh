@@ -111,7 +111,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-assertions.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 copy_tree "$work/noetl"
 (cd "$work/noetl" && find . '(' -name '*.o' -o -name '*.so' -o -name '*.bc' ')' -delete)
-SUITES=${SUITES:-regress isolation} WERROR= bash "$work/noetl/test/check.sh"
+SUITES=${SUITES:-regress isolation} WERROR="" bash "$work/noetl/test/check.sh"
 status=$?
 [ ! -d "$work/noetl/results" ] || { mkdir -p "$tree/results" && cp "$work/noetl/results/"* "$tree/results/"; }
 exit "$status"

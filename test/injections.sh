@@ -18,6 +18,7 @@ fi
 INJECTION_SPECS="gates $(tr -s ' \n' '\n' <<<"$INJECTION_SPECS" | grep -vx gates | xargs)"
 export INJECTION_SPECS INJECTION=yes
 status=0
-SUITES=points bash "$work/noetl/test/check.sh" || status=$?
+# A session that stops for ever is noticed sooner than usual.
+SUITE_SECONDS=600 PGISOLATIONTIMEOUT=60 SUITES=points bash "$work/noetl/test/check.sh" || status=$?
 [ ! -d "$work/noetl/results" ] || { mkdir -p "$tree/results" && cp "$work/noetl/results/"* "$tree/results/"; }
 exit "$status"

@@ -109,7 +109,6 @@ reap_lease(Store *store, const QueueRow *due)
 	Execution	execution;
 	TimestampTz now = GetCurrentTimestamp();
 
-	INJECTION("reap-lease");
 	if (!lock_family(store, due->execution_id, &execution) ||
 		!store_try_task(store, due->queue_id, &row) ||
 		row.lease_until == 0 || row.lease_until > now)
@@ -237,7 +236,6 @@ reap_run(Store *store, const DueRun *due)
 {
 	Execution	execution;
 
-	INJECTION("reap-run");
 	if (!lock_family(store, due->execution_id, &execution) || !execution.running ||
 		!store_run_is_due(store, due))
 		return 0;
@@ -492,6 +490,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
+	INJECTION("reap");
 	if (limits)
 		reap_one(&reaping, 0, limit_work, NULL);
 	pauses = store_due_pauses(execution_id, batch);

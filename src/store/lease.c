@@ -858,9 +858,11 @@ lease_ready(Leasing *leasing, const char **more, bool *skipped)
 	walk_begin(&walk);
 	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
 		CHECK_FOR_INTERRUPTS();
-	INJECTION("ready-news");
 	if (leasing->seen == 0 && !leasing->again && pause_none())
+	{
+		INJECTION("ready-news");
 		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
+	}
 }
 
 /*
