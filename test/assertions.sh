@@ -103,15 +103,23 @@ make_server()
     touch "$root/.complete"
 }
 
+# The tree keeps what is built for the machine's own server, and the copy $1 what is built for
+# this one: only what has changed is compiled anew.
+update_copy()
+{
+    local object
+    mkdir -p "$1"
+    find "$1" -type f ! -name '*.o' ! -name '*.d' ! -path "$1/build/*" -delete
+    tar -C "$tree" --exclude-vcs --exclude=./build --exclude=./results --exclude=./tmp_check --exclude='*.o' --exclude='*.d' \
+        --exclude='*.bc' --exclude='*.so' --exclude=noetl-worker --exclude=noetl-console -cf - . | tar -C "$1" -xpf - --no-same-owner
+    find "$1/src" -name '*.o' | while read -r object; do [ -f "${object%.o}.c" ] || rm -f "$object"; done
+}
+
 make_server || exit 1
 export PG_CONFIG=$root/inst/bin/pg_config
 say "$("$PG_CONFIG" --version), $(assertions_of "$PG_CONFIG" | xargs)"
-# The tree keeps what is built for the machine's own server.
-work=$(mktemp -d "${TMPDIR:-/tmp}/noetl-assertions.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-copy_tree "$work/noetl"
-(cd "$work/noetl" && find . '(' -name '*.o' -o -name '*.so' -o -name '*.bc' ')' -delete)
-SUITES=${SUITES:-regress isolation} WERROR="" bash "$work/noetl/test/check.sh"
+update_copy "$root/noetl"
+SUITES=${SUITES:-regress isolation} WERROR="" bash "$root/noetl/test/check.sh"
 status=$?
-[ ! -d "$work/noetl/results" ] || { mkdir -p "$tree/results" && cp "$work/noetl/results/"* "$tree/results/"; }
+[ ! -d "$root/noetl/results" ] || { mkdir -p "$tree/results" && cp "$root/noetl/results/"* "$tree/results/"; }
 exit "$status"
