@@ -259,7 +259,7 @@ $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SCRIPT_PARTS) > $@
 
 # Another INJECTION compiles only the files anew that have points.
-INJECTED = $(patsubst $(here)/%.c,%.o,$(shell grep -l '"common/injection.h"' $(SOURCES)))
+INJECTED = $(patsubst $(here)/%.c,%.o,$(shell grep -lE 'INJECTION|injection_' $(SOURCES)))
 build/injection: force
 	@mkdir -p build
 	@echo '$(INJECTION)' | cmp -s - $@ || echo '$(INJECTION)' > $@

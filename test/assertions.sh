@@ -121,5 +121,5 @@ say "$("$PG_CONFIG" --version), $(assertions_of "$PG_CONFIG" | xargs)"
 update_copy "$root/noetl"
 SUITES=${SUITES:-regress isolation} WERROR="" bash "$root/noetl/test/check.sh"
 status=$?
-[ ! -d "$root/noetl/results" ] || { mkdir -p "$tree/results" && cp "$root/noetl/results/"* "$tree/results/"; }
+mkdir -p "$tree/results" && find "$root/noetl/results" -type f -exec cp -t "$tree/results" {} + 2>/dev/null
 exit "$status"

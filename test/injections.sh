@@ -20,5 +20,5 @@ export INJECTION_SPECS INJECTION=yes
 status=0
 # A session that stops for ever is noticed sooner than usual.
 SUITE_SECONDS=600 PGISOLATIONTIMEOUT=60 SUITES=points bash "$work/noetl/test/check.sh" || status=$?
-[ ! -d "$work/noetl/results" ] || { mkdir -p "$tree/results" && cp "$work/noetl/results/"* "$tree/results/"; }
+mkdir -p "$tree/results" && find "$work/noetl/results" -type f -exec cp -t "$tree/results" {} + 2>/dev/null
 exit "$status"

@@ -11,7 +11,6 @@
 #include "utils/guc.h"
 
 #include "common/guc.h"
-#include "common/injection.h"
 
 int			noetl_isolation = ISOLATION_OWNER;
 int			noetl_on_error = ON_ERROR_SETTING_FAIL;

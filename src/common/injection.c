@@ -5,8 +5,6 @@
  */
 #include "common/common.h"
 
-#include "common/injection.h"
-
 #if defined(NOETL_INJECTION) && !(PG_VERSION_NUM >= 170000 && defined(USE_INJECTION_POINTS))
 
 #include "common/hashfn.h"

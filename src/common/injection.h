@@ -12,8 +12,6 @@
  * A point must lie where the session may wait: not under an LWLock or a spinlock.
  * Functions of the schema "injection" in test/injection/specs/gates.spec hide which of the
  * two it is from the specifications.
- *
- * Only files with points include this header: "make INJECTION=yes" compiles no others anew.
  */
 #ifndef NOETL_COMMON_INJECTION_H
 #define NOETL_COMMON_INJECTION_H

@@ -15,7 +15,6 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
-#include "common/injection.h"
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "wakeup/wakeup.h"

@@ -34,7 +34,6 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 
-#include "common/injection.h"
 #include "engine/in_flight.h"
 #include "engine/internal.h"
 

@@ -18,7 +18,6 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
-#include "common/injection.h"
 #include "engine/internal.h"
 #include "playbook/playbook.h"
 #include "wakeup/wakeup.h"

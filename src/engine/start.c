@@ -14,7 +14,6 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
-#include "common/injection.h"
 #include "engine/internal.h"
 #include "engine/role.h"
 #include "playbook/playbook.h"

@@ -15,7 +15,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/injection.h"
 #include "store/deferred.h"
 #include "store/fair.h"
 #include "store/low_water.h"

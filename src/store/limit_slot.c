@@ -28,7 +28,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/injection.h"
 #include "store/limit_room.h"
 #include "store/table.h"
 

@@ -19,7 +19,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "common/injection.h"
 #include "store/full_scan.h"
 #include "store/low_water.h"
 #include "store/storage.h"
