@@ -450,7 +450,11 @@ begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
 		reaping->failures = reaper_failures();
 }
 
-/* Does what is due, of one execution or of all (0). */
+/*
+ * Does what is due, of one execution or of all (0).  If nothing is due, it begins no
+ * limited work: the alarm of a limit stays set when the work is done, and would wake the
+ * session out of its wait for work, again and again.
+ */
 int
 engine_reap(int64 execution_id, bool asked, bool *more)
 {
@@ -464,6 +468,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 	List	   *pauses;
 	ListCell   *lc;
 	int			batch;
+	bool		retries;
 	bool		limits;
 
 	*more = false;
@@ -477,7 +482,11 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 			(void) reaper_failures_clean();
 		reap_pending(&reaping, noetl_broker ? reaping.room / 2 : 0);
 	}
-	reap_one(&reaping, 0, promote_work, &reaping.execution_id);
+	store = store_open(InvalidOid);
+	retries = store_any_retry_due(store);
+	store_close(store);
+	if (retries)
+		reap_one(&reaping, 0, promote_work, &reaping.execution_id);
 	if (execution_id == 0 && store_resuming())
 		reap_one(&reaping, 0, resume_work, NULL);
 	store = store_open(InvalidOid);

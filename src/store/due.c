@@ -148,10 +148,38 @@ is_wanted(const DueRows *due, int64 execution_id)
 	return due->execution_id == 0 || due->execution_id == execution_id;
 }
 
+/* TimerRow: notes that a row was seen, and ends the scan. */
+static bool
+note_any(void *arg, TupleTableSlot *slot)
+{
+	((DueRows *) arg)->any = true;
+	return false;
+}
+
+/* Returns whether a timer has a row that is due. */
+static bool
+any_due(Store *store, TimerIndex *timer)
+{
+	DueRows		due;
+
+	memset(&due, 0, sizeof(due));
+	timer_scan(store, timer, due_low_water_begin(&timer->mark), GetCurrentTimestamp(),
+			   note_any, &due);
+	due_low_water_end(&timer->mark, !due.any);
+	return due.any;
+}
+
 /* ---------------------------------------------------------------------------
  * The queue
  * ---------------------------------------------------------------------------
  */
+
+/* Returns whether the time of a retry has come (store/store.h). */
+bool
+store_any_retry_due(Store *store)
+{
+	return any_due(store, &retries);
+}
 
 /* Makes retries that are due ready (store/store.h). */
 int
@@ -278,29 +306,12 @@ store_due_schedules(Store *store, int limit)
 	return list_concat(due, due_rows(store, &queued_schedules, 0, limit, note_schedule));
 }
 
-/* TimerRow: notes that a limit is due. */
-static bool
-note_pace(void *arg, TupleTableSlot *slot)
-{
-	DueRows    *due = (DueRows *) arg;
-
-	due->any = true;
-	return false;
-}
-
 /* Returns whether it is time to look at a limit (store/store.h). */
 bool
 store_any_limit_due(Store *store)
 {
-	DueRows		due;
-
-	if (RelationGetNumberOfBlocks(store_table(store, REL_LIMIT_PACE)->relation) == 0)
-		return false;
-	memset(&due, 0, sizeof(due));
-	timer_scan(store, &paces, due_low_water_begin(&paces.mark), GetCurrentTimestamp(),
-			   note_pace, &due);
-	due_low_water_end(&paces.mark, !due.any);
-	return due.any;
+	return RelationGetNumberOfBlocks(store_table(store, REL_LIMIT_PACE)->relation) != 0 &&
+		any_due(store, &paces);
 }
 
 /* TimerRow: notes a run. */

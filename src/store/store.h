@@ -755,6 +755,9 @@ typedef struct DueRun
 	int			visit;
 } DueRun;
 
+/* Returns whether the time of a retry has come. */
+extern bool store_any_retry_due(Store *store);
+
 /* Makes retries that are due ready, and calls "ready" with their types; returns how many. */
 extern int	store_promote_due(Store *store, int64 execution_id, int limit,
 							  void (*ready) (const char *type));

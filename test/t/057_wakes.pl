@@ -49,11 +49,26 @@ is( sql(q{CALL noetl.wait_for_execution(noetl.execute('wakes/one'), '0.01 s');
 	CALL noetl.wait_for_change('0.01 s');
 	SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) =~ s/.*\n//sr, '0', '... of an end or a change');
 
+# Who waits and is not woken sleeps: it looks when it begins and when its time is over, and
+# each look is a transaction.
+sub transactions
+{
+	$node->restart;    # what sessions have counted is written by then
+	return sql(q{SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'});
+}
+my @looks;
+foreach my $seconds ('0.01', '8')
+{
+	my $before = transactions();
+	sql(qq{CALL noetl.wait_for_work('$seconds s')});
+	push @looks, transactions() - $before;
+}
+cmp_ok($looks[1], '<=', $looks[0] + 3, 'who waits for long looks hardly more often than who waits for a moment');
+
 # Lets somebody wait for a type for an hour, while its only task is leased for longer; what
 # makes a task of the type ready must end the wait; $before is done before.  Who waits
-# looks by itself after 30 seconds, and when a session begins: so one session does all,
-# and the wait must end in 20.  On a machine that stands still for so long another try may
-# show it.
+# looks by itself after 30 seconds, so the wait must end in 20.  On a machine that stands
+# still for so long another try may show it.
 sub woken_by
 {
 	my ($what, $name, $before) = @_;
@@ -92,9 +107,8 @@ woken_by(q{
 	SELECT noetl.rebuild(execution_id) FROM noetl.execution WHERE status = 'RUNNING'
 	 ORDER BY started_at DESC LIMIT 1}, 'rebuild');
 woken_by(q{
-	UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL;
 	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
-	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue;
+	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue, generate_series(1, 2);
 	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
