@@ -72,20 +72,25 @@ fetch_source()
 }
 
 # Configures, compiles and installs in $root/inst.
+build_server()
+{
+    local options=(--enable-cassert --enable-debug --enable-tap-tests --without-readline --without-zlib --without-icu)
+    [ "$version" -lt 17 ] || options+=(--enable-injection-points)
+    cd "$root/source" && ./configure --prefix="$root/inst" "${options[@]}" CFLAGS="-O1 -g -fno-omit-frame-pointer" &&
+        make -s -j "$(nproc)" && make -s install && make -s -C src/test/isolation install || return 1
+    [ "$version" -lt 17 ] || make -s -C src/test/modules/injection_points install
+}
+
+# Describes the build by the objects that are there.
+count_server_objects() { say "$(find "$root/source" -name '*.o' | wc -l) objects"; }
+
 compile()
 {
-    local log=$root/build.log options=(--enable-cassert --enable-debug --enable-tap-tests --without-readline
-        --without-zlib --without-icu)
-    [ "$version" -lt 17 ] || options+=(--enable-injection-points)
-    say "Compiling PostgreSQL with assertions (some minutes; $log)"
-    (
-        cd "$root/source" && ./configure --prefix="$root/inst" "${options[@]}" CFLAGS="-O1 -g -fno-omit-frame-pointer" &&
-            make -s -j "$(nproc)" && make -s install || exit 1
-        make -s -C src/test/isolation install || exit 1
-        [ "$version" -lt 17 ] || make -s -C src/test/modules/injection_points install
-    ) >"$log" 2>&1 </dev/null && return
+    local log=$root/build.log
+    say "Compiling PostgreSQL with assertions: some minutes"
+    (with_progress count_server_objects "$log" build_server) && return
     tail -n 20 "$log" >&2
-    complain "PostgreSQL could not be built"
+    complain "PostgreSQL could not be built; $log"
     return 1
 }
 
