@@ -15,7 +15,8 @@
 #   make stress-limits   ten minutes of kills beside a sampler of limits
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make prove           all that is random or long, in the numbers that are promised;
-#                        PROVE="recover kills" selects, PART=20 takes a twentieth
+#                        PROVE="recover kills" selects, PART=20 takes a twentieth;
+#                        goes on where it was cut off, AGAIN=1 begins anew
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
