@@ -15,7 +15,8 @@
 #   make stress-limits   ten minutes of kills beside a sampler of limits
 #   make fuzz-jinja      random templates beside Jinja2; COUNT=500000 SEED=random
 #   make prove           all that is random or long, in the numbers that are promised;
-#                        PROVE="recover kills" selects, PART=20 takes a twentieth
+#                        PROVE="recover kills" selects, PART=20 takes a twentieth;
+#                        goes on where it was cut off, AGAIN=1 begins anew
 #   make mutants         remove guards one by one, and see that a test turns red;
 #                        COUNT=20 SEED=1 FILES="src/store/*.c" TESTS="regress tap/05*"
 #   make memcheck        run the SQL suite in a server under valgrind
@@ -23,6 +24,10 @@
 #   make kill-clock      kill servers while things are due, and look what became
 #                        of it; SEEDS=50 SEED=1 KILLS=5 choose how often
 #   make race-approvals  signals race with the waits that they end; RACES=10000
+#   make check-injections    stop sessions at points in the code, where only luck
+#                        finds a race; a part of "make check"
+#   make check-assertions    build PostgreSQL with assertions and run the suites in
+#                        it (SUITES="regress isolation", VERSION=17)
 #   make coverage        run the suites (SUITES=...) with a build of its own, and
 #                        print how many lines of each file they reach
 #   make format          format the C lines that differ from the commit BASE
@@ -66,6 +71,7 @@ ISOLATION = $(basename $(notdir $(sort $(wildcard $(here)/test/specs/*.spec))))
 DRIVERS = check prove quickstart quickstart-stop bench bench-instructions stress stress-limits
 DRIVERS += check-versions fuzz-jinja coverage format check-packages check-images dist screenshots
 DRIVERS += mutants memcheck analyze check-browser scale worker-kills kill-clock race-approvals
+DRIVERS += check-injections check-assertions
 
 ifneq ($(filter $(DRIVERS),$(MAKECMDGOALS)),)
 
@@ -113,6 +119,13 @@ memcheck:
 
 analyze:
 	@ANALYZERS='$(ANALYZERS)' FILES='$(FILES)' bash $(here)/test/analyze.sh
+
+check-injections:
+	@INJECTION_SPECS='$(INJECTION_SPECS)' bash $(here)/test/injections.sh
+
+check-assertions:
+	@REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' SUITES='$(SUITES)' VERSION='$(VERSION)' \
+		bash $(here)/test/assertions.sh
 
 mutants:
 	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \
@@ -191,6 +204,10 @@ OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
 SHLIB_LINK = -lyaml -Wl,-Bsymbolic
 # Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src -DNOETL_VERSION='"$(EXTVERSION)"'
+# For tests of races (common/injection.h).
+ifneq ($(INJECTION),)
+PG_CPPFLAGS += -DNOETL_INJECTION
+endif
 # Each step calls the server's functions thousands of times: without the detour of a PLT.
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
@@ -202,7 +219,7 @@ PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 endif
 REGRESS_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale
 ISOLATION_OPTS = --inputdir=$(here)/test --outputdir=. --encoding=UTF8 --no-locale --load-extension=noetl
-EXTRA_CLEAN = $(OBJS:.o=.d) build/for
+EXTRA_CLEAN = $(OBJS:.o=.d) build/for build/injection
 
 # Defines WORKER_OBJS, the objects of src/worker/noetl-worker.
 -include $(here)/src/worker/Makefile.inc
@@ -242,6 +259,13 @@ src/store/release.o: $(here)/noetl.control
 $(SCRIPT): $(SCRIPT_PARTS) $(here)/sql/noetl $(here)/noetl.control
 	@mkdir -p $(@D)
 	awk 'FNR == 1 && NR > 1 { print "" } { print }' $(SCRIPT_PARTS) > $@
+
+# Another INJECTION compiles only the files anew that have points.
+INJECTED = $(patsubst $(here)/%.c,%.o,$(shell grep -lE 'INJECTION|injection_' $(SOURCES)))
+build/injection: force
+	@mkdir -p build
+	@echo '$(INJECTION)' | cmp -s - $@ || echo '$(INJECTION)' > $@
+$(INJECTED): build/injection
 
 # What was built for another PostgreSQL or by another compiler is built anew.
 build/for: force

@@ -10,6 +10,8 @@
 #   diff       executables in test/diff that print TAP; PGHOST, PGDATABASE and
 #              so on name a database that has the extension; PROGRAMS names
 #              some of them
+#   injection  test/injection/specs/*.spec, in a build that stops sessions at points in
+#              the code (src/common/injection.h): see test/injections.sh
 #
 # STEPS=1 is for programs that run tests one by one: they write lines "SUITE SECONDS
 # NAME..." and "restart" (of the server), and read "== PASSED FAILED" after each.
@@ -20,7 +22,7 @@ program="make check"
 . "$(dirname "$0")/lib.sh"
 
 passed=0 failed=0 skipped=0
-suites=${SUITES:-style regress isolation tap diff}
+suites=${SUITES:-style regress isolation injection tap diff}
 work=
 
 # Whatever happened: stop all servers, leave nothing behind, say how it ended.
@@ -53,21 +55,22 @@ abort()
 # TAP): what was asked for and is not "ok" has failed.
 run_regress()
 {
-    local suite=$1 tool=$2 name ok status wanted=0
+    local suite=$1 tool=$2 name ok status wanted=0 input=${regress_input:-$work/test}
+    local expected=${regress_input:-$work}/expected
     shift 2
     [ $# -gt 0 ] || return
     say; say "== $suite"
     make_directory "$work/$suite"
-    ln -sfn ../expected "$work/$suite/expected"
+    ln -sfn "$expected" "$work/$suite/expected"
     for name in "$@"; do
         wanted=$((wanted + 1))
-        [ -e "$work/expected/$name.out" ] && continue
+        [ -e "$expected/$name.out" ] && continue
         say "# there is no expected/$name.out: comparing with nothing"
-        : >"$work/expected/$name.out"
+        : >"$expected/$name.out"
     done
     (cd "$work/$suite" && "${as_user[@]}" timeout --foreground -k 10 "${SUITE_SECONDS:-1800}" "$tool" \
         --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" --user="$PGUSER" \
-        --inputdir="$work/test" --outputdir=. --encoding=UTF8 --no-locale \
+        --inputdir="$input" --outputdir=. --encoding=UTF8 --no-locale \
         --dbname="noetl_$suite" $regress_options "$@") 2>&1 | tee "$work/$suite.out" |
         grep -E '^(test |ok |not ok |Bail out|# .*fail|.*[Ee]rror|pg_.*:)'
     status=${PIPESTATUS[0]}
@@ -176,6 +179,18 @@ run_programs()
     done
 }
 
+# Runs the specifications of races in a build of its own, and counts what it counts.
+run_injections()
+{
+    local ok bad
+    say; say "== injection"
+    INJECTION_SPECS=${INJECTION_SPECS:-} bash "$tree/test/injections.sh" >"$work/injection.out" 2>&1
+    grep -E '^(test |ok |not ok |[-+ @]|# |make )' "$work/injection.out" | grep -vE '^(# actual|  \.\.\. )'
+    read -r ok bad < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$work/injection.out")
+    [ -n "$bad" ] || { tail -n 20 "$work/injection.out"; ok=0 bad=1; }
+    passed=$((passed + ok)) failed=$((failed + bad))
+}
+
 # Runs one suite, of what REGRESS, ISOLATION and PROGRAMS name.
 run_suite()
 {
@@ -186,6 +201,10 @@ run_suite()
         isolation)
             regress_options=--load-extension=noetl \
                 run_regress isolation "$pgxs/src/test/isolation/pg_isolation_regress" $ISOLATION ;;
+        injection) run_injections ;;
+        points)
+            regress_options=--load-extension=noetl regress_input=$work/test/injection \
+                run_regress points "$pgxs/src/test/isolation/pg_isolation_regress" $INJECTION_SPECS ;;
         tap) run_perl_tests ;;
         diff) run_programs ;;
         *) abort "there is no suite \"$1\"" ;;

@@ -5,9 +5,12 @@
 
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 minimum_version=14
+# The Debian releases that carry versions of PostgreSQL.
+declare -A debian_release=([15]=bookworm [17]=trixie [18]=forky)
 
 say() { printf '%s\n' "$*"; }
 complain() { printf '%s: %s\n' "${program:-noetl}" "$*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
 
 # The server user reads what root builds and installs here.  A directory with a
 # server in it is closed by its own mode.
@@ -149,7 +152,6 @@ count_objects() { say "$(find "$tree/src" -name '*.o' | wc -l) objects"; }
 missing_packages()
 {
     local version bindir
-    have() { command -v "$1" >/dev/null 2>&1; }
     have gcc || have cc || say gcc
     [ -f /usr/include/stdio.h ] || say libc6-dev
     case " $* " in *" stress "*) /usr/bin/python3 -c "import psycopg2" 2>/dev/null || say python3-psycopg2 ;; esac
@@ -178,7 +180,8 @@ missing_packages()
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer
-        [ -f "$bindir/../lib/plproxy.so" ] || [ -z "$version" ] ||
+        # Debian's packages are of no use to a server that is not Debian's.
+        [ -f "$bindir/../lib/plproxy.so" ] || [ -z "$version" ] || [[ $bindir != /usr/lib/postgresql/* ]] ||
             [ -z "$(apt-cache search --names-only "^postgresql-$version-plproxy\$" 2>/dev/null)" ] || say "postgresql-$version-plproxy"
         # The tests that compare with Python's own use Debian's modules.
         /usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
@@ -323,7 +326,7 @@ build()
 copy_tree()
 {
     mkdir -p "$1"
-    tar -C "$tree" -cf - --exclude=./.git --exclude=./build/versions --exclude=./results --exclude=./tmp_check . |
+    tar -C "$tree" -cf - --exclude=./.git --exclude=./build/versions --exclude=./build/assertions --exclude=./results --exclude=./tmp_check . |
         tar -C "$1" -xpf - --no-same-owner
 }
 

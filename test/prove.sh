@@ -1,38 +1,76 @@
 #!/usr/bin/env bash
 # Everything that is random or long, with the numbers that doc/guarantees.md names:
 # "make prove".  A night on two cores; PART=20 takes a twentieth of each number, and
-# PROVE="recover explore" only these.  Each run prints its last lines; the last line
-# is "N runs passed, N failed".
+# PROVE="recover explore" only these.  Each run prints its last lines; at the end there is
+# a table of all of them, whose last line is "N runs passed, N failed".
+#
+# What has passed is kept in build/prove, and is not done again for the same sources (what git
+# knows in src, sql, test, expected and tools) and the same PART: "make prove" goes on where it
+# was cut off.  Without git, or with AGAIN=1, everything is done.
 program="make prove"
 . "$(dirname "$0")/lib.sh"
 
 part=${PART:-1}
-all="explore recover orders joins broker kills workers limits races stress templates arguments memory analyze mutants repeat"
-passed=0 failed=0 log=$(mktemp "${TMPDIR:-/tmp}/noetl-prove.XXXXXX")
+all="injections explore recover orders joins broker kills workers limits races stress templates arguments memory analyze"
+all+=" assertions mutants repeat"
+passed=0 failed=0 kept=$tree/build/prove
 loops=()
-trap 'rm -f "$log"; [ ${#loops[@]} -eq 0 ] || kill "${loops[@]}" 2>/dev/null' EXIT
+trap '[ ${#loops[@]} -eq 0 ] || kill "${loops[@]}" 2>/dev/null' EXIT
 
 # A number, or its part; at least one.
 of() { echo $((($1 + part - 1) / part)); }
 
+# Prints a hash of the sources; nothing without git.
+hash_of_sources()
+{
+    git rev-parse --git-dir >/dev/null 2>&1 || return 0
+    git ls-files -z -co --exclude-standard -- src sql test expected tools Makefile noetl.control | sort -z |
+        xargs -0 sha1sum 2>/dev/null | sha1sum | cut -d ' ' -f 1
+}
+
+# The lines of a run that tell what it has done.
+last_words() { grep -E '^(# |ok |not ok |FAILED|survived)|[0-9]+ (passed|killed|errors)' "$1" | tail -n 12; }
+
+# prove NAME COMMAND...: does a run, unless it has passed; its outcome is in build/prove/NAME, its
+# output in NAME.log.  The outcome's first line says of which sources and part it is.
 prove()
 {
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS of="$sources $part" outcome=passed
     shift
-    say "== $name: $*"
-    if env "$@" >"$log" 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)) && say "FAILED"; fi
-    grep -E '^(# |ok |not ok |FAILED|survived)|[0-9]+ (passed|killed|errors)' "$log" | tail -n 12
-    say "   $((SECONDS - start)) s"
+    if [ -n "$sources" ] && [ -z "${AGAIN:-}" ] && [ "$(head -n 1 "$kept/$name" 2>/dev/null)" = "$of" ]; then
+        say "== $name has passed: $(sed -n 2p "$kept/$name")"
+    else
+        say "== $name: $*"
+        rm -f "$kept/$name"
+        env "$@" >"$kept/$name.log" 2>&1 || outcome=FAILED
+        last_words "$kept/$name.log"
+        say "   $outcome, $((SECONDS - start)) s"
+        [ "$outcome" = passed ] || outcome="FAILED, see build/prove/$name.log"
+        [ "$outcome" != passed ] ||
+            printf '%s\n' "$of" "$((SECONDS - start)) s, commit $commit, $(date -u +%FT%TZ): $*" "$(last_words "$kept/$name.log")" >"$kept/$name"
+    fi
+    if [ "$outcome" = passed ]; then
+        passed=$((passed + 1))
+        outcome=$(sed -n 2p "$kept/$name")
+    else
+        failed=$((failed + 1))
+    fi
+    table+=("$(printf '%-12s %s' "$name" "$outcome")")
 }
 
 # Runs one program of test/diff or test/t without make's variables of other goals.
 program_of() { echo "SUITES=$1 PROGRAMS=$2 NOTES=1 PROGRAM_SECONDS=86400 bash $tree/test/check.sh"; }
 
-cd "$tree" || exit 1
+cd "$tree" && mkdir -p "$kept" || exit 1
 unset MAKEFLAGS MFLAGS COUNT SEED
+sources=$(hash_of_sources)
+commit=$(git describe --always --dirty 2>/dev/null)
+table=()
 for run in ${PROVE:-$all}; do
     case $run in
-        explore) prove "$run" NOETL_STEPS=4 NOETL_SHARE="$((4 * part))" $(program_of diff explore) ;;
+        injections) prove "$run" make check-injections ;;
+        assertions) prove "$run" make check-assertions ;;
+        explore) prove "$run" NOETL_STEPS=4 NOETL_SHARE="$part" $(program_of diff explore) ;;
         recover) prove "$run" COUNT="$(of 5000)" SEED="$RANDOM" $(program_of diff recover) ;;
         orders) prove "$run" COUNT="$(of 2000)" SEED="$RANDOM" $(program_of diff orders) ;;
         joins) prove "$run" NOETL_PLAYS="$(of 20000)" NOETL_SEED="$RANDOM" $(program_of diff joins) ;;
@@ -50,11 +88,13 @@ for run in ${PROVE:-$all}; do
         repeat)
             # no test may depend on a quiet machine
             for _ in 1 2; do (while :; do :; done) & loops+=($!); done
-            for _ in $(seq "$(of 20)"); do prove "check beside two busy loops" make check; done
+            for i in $(seq "$(of 20)"); do prove "repeat-$i" make check; done
             kill "${loops[@]}"
             loops=() ;;
         *) complain "there is no run \"$run\": $all"; exit 2 ;;
     esac
 done
+say
+for line in "${table[@]}"; do say "$line"; done
 say "$passed runs passed, $failed failed"
 [ "$failed" -eq 0 ]

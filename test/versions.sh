@@ -10,7 +10,6 @@ program="make check-versions"
 . "$(dirname "$0")/lib.sh"
 
 roots=${VERSIONS_DIR:-$tree/build/versions}
-declare -A release=([15]=bookworm [17]=trixie [18]=forky)
 declare -A outcome
 failures=0
 
@@ -40,7 +39,7 @@ steps='
 
 check_version()
 {
-    local version=$1 suite=${release[$1]:-} root log status script
+    local version=$1 suite=${debian_release[$1]:-} root log status script
     log=$(mktemp)
     if usable_pg_config "/usr/lib/postgresql/$version/bin/pg_config"; then
         root=$(mktemp -d)

@@ -69,6 +69,7 @@ extern int no_such_variable
 #include "common/cron.h"
 #include "common/double_text.h"
 #include "common/guc.h"
+#include "common/injection.h"
 #include "common/json_build.h"
 #include "common/labels.h"
 #include "common/name_table.h"

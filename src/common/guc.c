@@ -202,4 +202,5 @@ guc_define(void)
 							&noetl_node_id, 0, 0, 1023, PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	define_templates();
+	injection_define();
 }

@@ -22,8 +22,9 @@
 static bool
 may_call(Oid role, char *function)
 {
+	Oid			any = InvalidOid;
 	Oid			oid = LookupFuncName(list_make2(makeString("noetl"), makeString(function)),
-									 -1, NULL, false);
+									 -1, &any, false);
 
 #if PG_VERSION_NUM >= 160000
 	return object_aclcheck(ProcedureRelationId, oid, role, ACL_EXECUTE) == ACLCHECK_OK;

@@ -167,6 +167,7 @@ child_adopt(const BrokerState *state, const ChildStart *child)
 
 	if (child->execution_id == state->execution_id)
 		return;
+	INJECTION("adopt-child");
 	engine_lock(child->execution_id);
 	store = store_open(InvalidOid);
 	if (store_get_execution(store, child->execution_id, &execution) && execution.running &&
@@ -314,6 +315,7 @@ child_tell_parent(const Execution *execution, const Decision *end, TimestampTz t
 		return 0;
 	if (frame == NULL && !execution_trylock(execution->parent_execution_id))
 	{
+		INJECTION("leave-end");
 		leave_end(execution);
 		return 0;
 	}

@@ -191,6 +191,7 @@ take(int64 execution_id, bool wait)
 	execution_lock_tag(&tag, execution_id);
 	if (many && !is_held(&tag) && store_row_holder(execution_id) == ROW_OWN)
 		return true;
+	INJECTION("execution-lock");
 	result = LockAcquire(&tag, ExclusiveLock, false, !wait);
 	if (result != LOCKACQUIRE_OK)
 		return result != LOCKACQUIRE_NOT_AVAIL;

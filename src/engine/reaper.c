@@ -498,6 +498,7 @@ engine_reap(int64 execution_id, bool asked, bool *more)
 		store_due_schedules(store, batch) : NIL;
 	runs = noetl_broker || asked ? store_due_runs(store, execution_id, batch) : NIL;
 	store_close(store);
+	INJECTION("reap");
 	if (limits)
 		reap_one(&reaping, 0, limit_work, NULL);
 	pauses = store_due_pauses(execution_id, batch);

@@ -299,6 +299,7 @@ take_key(Event *event, const JsonbValue *context)
 	key.role = GetUserId();
 	while (!store_claim_key(&key, event->execution_id))
 	{
+		INJECTION("start-key");
 		/* whoever only wants to know the execution needs no lock */
 		if (on_conflict == CONFLICT_RETURN || on_conflict == CONFLICT_ERROR)
 		{

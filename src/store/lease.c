@@ -799,6 +799,7 @@ lease_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row, bool *held)
 	const LeaseRequest *request = leasing->request;
 	LeasedColumns columns;
 
+	INJECTION("lease-row");
 	if (!store_lock_row(table, &tid, snapshot, true, held))
 		return false;
 	recent_lease_note(table->relation,
@@ -893,7 +894,10 @@ lease_ready(Leasing *leasing, const char **more, bool *skipped)
 	while (lease_portion(leasing, &walk, more, skipped) && *more == NULL)
 		CHECK_FOR_INTERRUPTS();
 	if (leasing->seen == 0 && !leasing->behind && pause_none())
+	{
+		INJECTION("ready-news");
 		ready_news_found_none(queue, &before, leasing->now, request->ntypes, request->types);
+	}
 }
 
 /*

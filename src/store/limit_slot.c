@@ -366,6 +366,7 @@ take_one(Store *store, int64 queue_id, int ordinal, int64 execution_id, Jsonb *l
 	tag = limit_tag(key.name, key.key);
 	if (limit_room_take(&tag, &asks.terms, GetCurrentTimestamp()))
 	{
+		INJECTION("limit-take");
 		insert_held(store, queue_id, ordinal, &key, execution_id, limits);
 		limit_room_written(&tag);
 		return true;

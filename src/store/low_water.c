@@ -522,6 +522,7 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 			additions = shared_marks == NULL ? 0 : pg_atomic_read_u64(&shared_marks->additions);
 			pg_read_barrier();
 			holders = current_holders(queue, &count);
+			INJECTION("low-water-holders");
 		}
 		if (watching && look_after_watched(kind, holders, count, additions))
 			kind->looked_after = scan->number;
@@ -848,6 +849,8 @@ low_water_end(LowWaterScan *scan, const char *type, int64 priority, int64 first_
 		return;
 	adopting = kind->candidate != 0 && kind->adopting == scan->number && scan->clean;
 	claimed = (kind->scanning_all || kind->rescanning != 0) && kind->last_scan == scan->number;
+	if (adopting)
+		INJECTION("low-water-adopt");
 	if (adopting || claimed)
 	{
 		SharedMark *locked = lock_shared(kind);

@@ -37,7 +37,6 @@ $$;
 
 -- The maker owns the table; the writer has no right on anything of noetl.
 SET ROLE change_maker;
-CREATE TEMP TABLE temporary (a int);
 RESET ROLE;
 GRANT CREATE ON SCHEMA public TO change_maker;
 SET ROLE change_maker;
@@ -413,7 +412,10 @@ BEGIN
     END LOOP;
 END
 $$;
+BEGIN;
+CREATE TEMP TABLE temporary (a int);
 SELECT noetl.on_change('temporary', 'change/ship');
+ROLLBACK;
 SELECT noetl.on_change('noetl.event', 'change/ship');
 SELECT noetl.on_change('pg_class', 'change/ship');
 SELECT noetl.on_change('noetl.failure', 'change/ship');
@@ -431,7 +433,6 @@ SELECT public.verified();
 DROP FUNCTION public.started(), public.verified();
 DROP TABLE public.seen;
 DROP TYPE public.mood CASCADE;
-DROP TABLE temporary;
 REVOKE CREATE ON SCHEMA public FROM change_maker;
 DROP OWNED BY change_maker, change_writer, change_stranger, change_other;
 ALTER ROLE change_maker RESET ALL;

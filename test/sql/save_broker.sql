@@ -389,11 +389,6 @@ CREATE FUNCTION public.lower(varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'hi
 SELECT * FROM try('{storage: postgres, statement: "INSERT INTO public.saved_who (who) VALUES (lower(:v::varchar))", params: {v: ABC}}');
 SELECT who FROM saved_who WHERE by = 'regress_noetl_saver' OR who IN ('abc', 'hijacked');
 DROP FUNCTION public.lower(varchar);
-CREATE TEMP TABLE saved_temp (id int);
-SELECT * FROM try('{storage: postgres, table: pg_temp.saved_temp, data: {id: 1}}');
-SELECT * FROM try('{storage: postgres, statement: "INSERT INTO saved_temp VALUES (1)"}');
-SELECT * FROM try('{storage: postgres, statement: "INSERT INTO public.saved_who (who) SELECT max(id) FROM saved_temp"}');
-SELECT * FROM try('{storage: postgres, table: saved_temp, data: {id: 1}}');
 -- a trigger that would keep the role
 CREATE FUNCTION become() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('role', 'regress_noetl_worker', false); RETURN new; END $$;
 CREATE TRIGGER become BEFORE INSERT ON saved_who FOR EACH ROW EXECUTE FUNCTION become();
@@ -483,7 +478,7 @@ SELECT status FROM noetl.execution WHERE execution_id = newest('saved/rebuilt');
 SELECT * FROM noetl.verify(newest('saved/rebuilt'));
 SELECT count(*) - :rows AS new_rows FROM saved;
 
-DROP TABLE saved, saved_who, saved_temp;
+DROP TABLE saved, saved_who;
 DROP TYPE saved_mood;
 DROP FUNCTION saves(text), run(text, text, jsonb), try(text, jsonb), become();
 DROP OWNED BY regress_noetl_saver;

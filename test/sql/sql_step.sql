@@ -79,9 +79,6 @@ SELECT * FROM try('SELECT 1 INTO t');
 SELECT * FROM try('SELECT e''\\u0001'' || json ''"\\u0000"'' AS nul');
 SELECT * FROM try('SELECT json ''"\u0000"'' AS nul');
 SELECT * FROM try('SELECT pg_catalog.set_config(''role'', ''none'', false)');
-CREATE TEMP TABLE sql_temp (id int);
-SELECT * FROM try('SELECT * FROM sql_temp');
-SELECT * FROM try('SELECT * FROM pg_temp.sql_temp');
 SELECT * FROM try('CREATE TEMP TABLE x (id int)') ;
 
 -- The rows are bounded, before they fill the memory.
@@ -325,7 +322,7 @@ SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE 
 SELECT count(*) FROM stock, kept;
 RESET noetl.max_visits;
 
-DROP TABLE stock, kept, sql_temp;
+DROP TABLE stock, kept;
 DROP TYPE sql_mood;
 DROP ROLE regress_noetl_sql;
 DROP FUNCTION run(text, text, jsonb), events(text), try(text, text, text);
