@@ -60,7 +60,7 @@ my @looks;
 foreach my $seconds ('0.01', '8')
 {
 	my $before = transactions();
-	sql(qq{CALL noetl.wait_for_work('$seconds s')});
+	is(sql(qq{CALL noetl.wait_for_work('$seconds s', '{none}')}), 'f', "nothing comes in $seconds s");
 	push @looks, transactions() - $before;
 }
 cmp_ok($looks[1], '<=', $looks[0] + 3, 'who waits for long looks hardly more often than who waits for a moment');
