@@ -191,9 +191,10 @@ OBJS = $(patsubst $(here)/%.c,%.o,$(sort $(SOURCES)))
 SHLIB_LINK = -lyaml -Wl,-Bsymbolic
 # Not -I: our headers must not hide those of libyaml and PostgreSQL.
 PG_CPPFLAGS = -iquote $(here)/src -DNOETL_VERSION='"$(EXTVERSION)"'
+# Each step calls the server's functions thousands of times: without the detour of a PLT.
 # Not in the preprocessor's flags: clang's run for the bitcode would overwrite
 # the dependencies of the object.
-PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -MMD -MP
+PG_CFLAGS = $(WARNINGS) -fvisibility=hidden -fno-plt -MMD -MP
 # PostgreSQL's flags are those of the compiler that it was built by.
 ifneq ($(findstring clang,$(CC)),)
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument \

@@ -404,6 +404,8 @@ COMMENT ON COLUMN noetl.queue.paused_by IS 'of a paused row: the execution whose
 CREATE INDEX queue_ready_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NULL;
 CREATE INDEX queue_fair_idx ON noetl.queue (node_type, priority DESC, (pg_catalog."left"(fair_key, 200)), queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
 COMMENT ON INDEX noetl.queue_fair_idx IS 'ready tasks that are handed out key by key';
+CREATE INDEX queue_fair_id_idx ON noetl.queue (node_type, priority DESC, queue_id) WHERE status = 'queued' AND fair_key IS NOT NULL;
+COMMENT ON INDEX noetl.queue_fair_id_idx IS 'the same tasks by age, for when an old snapshot keeps the entries of leased ones';
 CREATE INDEX queue_run_idx ON noetl.queue (execution_id, current_index, queue_id);
 CREATE INDEX queue_visit_idx ON noetl.queue (execution_id, node_name, visit DESC) WHERE visit IS NOT NULL;
 COMMENT ON INDEX noetl.queue_visit_idx IS 'the newest live visit of a step, however many there are';

@@ -145,8 +145,8 @@ ask_process(const char *question)
 		if (!read_answer(output[0], &answer))
 			kill(process, SIGKILL);
 		/* numbers and the letters of a path: nothing that means something in HTML */
-		if (waitpid(process, &status, 0) == process && WIFEXITED(status) &&
-			WEXITSTATUS(status) == 0 && !PQExpBufferDataBroken(answer) &&
+		if (waitpid(process, &status, 0) == process && status == 0 &&
+			!PQExpBufferDataBroken(answer) &&
 			strspn(answer.data, "MC0123456789. -\n") == answer.len)
 			text = xstrdup(answer.data);
 	}

@@ -237,7 +237,7 @@ look_for(const char *token, const char *executions)
 	PGresult   *rows = NULL;
 
 	request.session = session_acquire(token, false, false, &busy);
-	if (request.session == NULL && busy)
+	if (busy)
 		return false;
 	initPQExpBuffer(&request.error);
 	if (request.session)

@@ -224,13 +224,11 @@ page_value(PQExpBuffer out, const char *caption, const char *value, const char *
 	if (value == NULL && size == NULL)
 		return;
 	html(out, "<details class=\"value\" data-fold=\"%s\"%r%r><summary>%s <span class=\"note\">%s</span></summary>",
-		 href ? href : caption, open ? " open" : "", size ? " data-cut" : "", caption,
+		 href, open ? " open" : "", size ? " data-cut" : "", caption,
 		 size ? size : "");
 	if (value)
 		html(out, "<pre tabindex=\"0\">%s</pre>", value);
-	if (href)
-		html(out, "<p class=\"note\"><a href=\"%s\">Download</a></p>", href);
-	html(out, "</details>\n");
+	html(out, "<p class=\"note\"><a href=\"%s\">Download</a></p></details>\n", href);
 }
 
 /* Appends the graph of an execution or of a playbook. */

@@ -15,7 +15,8 @@
 
 /* The smallest id that can be of this moment (noetl.next_id()). */
 #define ID_OF(moment) \
-	"((extract(epoch FROM " moment " - timestamptz '2024-01-01 00:00:00Z') * 1000)::bigint << 22)"
+	"(greatest(least(extract(epoch FROM " moment " - timestamptz '2024-01-01 00:00:00Z') * 1000," \
+	" (1::bigint << 41) - 1), 0)::bigint << 22)"
 
 /* The functions that a role may be allowed to call */
 typedef enum Can

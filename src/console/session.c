@@ -134,8 +134,8 @@ session_acquire(const char *token, bool touch, bool wait, bool *busy)
 	{
 		Session    *session = &sessions[i];
 
-		/* all are compared, so that the time tells nothing */
-		if (token_equal(session->token, token) && session->used && !session->ended)
+		/* all are compared, so that the time tells nothing; a free place has no token */
+		if (token_equal(session->token, token) && !session->ended)
 			found = session;
 	}
 	if (found && too_old(found))
@@ -176,7 +176,7 @@ session_exists(const char *token)
 
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < options.max_sessions; i++)
-		if (sessions[i].used && !sessions[i].ended && token_equal(sessions[i].token, token))
+		if (token_equal(sessions[i].token, token) && !sessions[i].ended)
 			found = true;
 	pthread_mutex_unlock(&lock);
 	return found;

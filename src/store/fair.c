@@ -23,20 +23,26 @@
 #include "utils/timestamp.h"
 
 #include "store/fair.h"
+#include "store/fair_window.h"
 #include "store/full_scan.h"
 #include "store/recent_leases.h"
 #include "store/slot.h"
 #include "store/storage.h"
 #include "store/store.h"
+#include "store/table.h"
 
-/* The index has the first 200 characters of a key; the broker writes no longer ones. */
-#define LONGEST_KEY			804
 /* How many types and priorities have a place; a further one replaces the oldest. */
 #define PLACES				32
 /* Counters of databases, by their OIDs */
 #define DATABASES			64
 /* A turn is taken although others take turns, too, after so many tries. */
 #define MOST_TRIES			3
+/* A walk that meets more rows than these which are not ready is too long, */
+#define MOST_VAIN			64
+/* and for so long tasks are read by id, where they are few. */
+#define SLOW_US				INT64CONST(100000)
+/* So many priorities a session knows. */
+#define KNOWN				8
 
 /* Whose turn it is. */
 typedef struct Turn
@@ -45,7 +51,7 @@ typedef struct Turn
 	int64		round;
 	int64		others;			/* the last round in which those without a key had theirs */
 	int			left;			/* how many turns the key still has in this round */
-	char		key[LONGEST_KEY];	/* that had the last turn; "": none had one yet */
+	char		key[LONGEST_FAIR_KEY];	/* that had the last turn; "": none had one yet */
 } Turn;
 
 /* The turns of a type and a priority. */
@@ -82,15 +88,18 @@ struct FairStream
 	Turn		seen;			/* the turn that the fetched task was found by */
 	Turn		next;			/* the turn that it takes */
 	int			tries;
-	char		key[LONGEST_KEY];	/* of the fetched task */
+	char		key[LONGEST_FAIR_KEY];	/* of the fetched task */
 	int64		queue_id;
 	HTAB	   *done;			/* key -> the last queue_id that was done with */
+	FairWindow *window;			/* all tasks, when they are read by id */
+	bool		patient;		/* they are too many for a window */
+	int			vain;			/* rows that the walk has met and that are not ready */
 };
 
 /* The last task of a key that was done with. */
 typedef struct DoneKey
 {
-	char		key[LONGEST_KEY];
+	char		key[LONGEST_FAIR_KEY];
 	int64		queue_id;
 } DoneKey;
 
@@ -190,7 +199,7 @@ place_of(Places *places, const FairStream *stream)
  * ---------------------------------------------------------------------------
  */
 
-/* This transaction has written tasks with keys. */
+/* This transaction has written ready tasks with keys. */
 static bool writing = false;
 
 /* Transaction callback: what was written can be seen now. */
@@ -207,7 +216,7 @@ transaction_ended(XactEvent event, void *arg)
 	writing = false;
 }
 
-/* Notes that this transaction writes a task with a key (store/fair.h). */
+/* Notes that this transaction writes a ready task with a key (store/fair.h). */
 void
 fair_note_write(void)
 {
@@ -239,15 +248,10 @@ text_key(ScanKey key, Relation index, AttrNumber column, StrategyNumber strategy
 static bool
 probe(const FairScan *scan, ScanKey keys, int nkeys, int column, Datum *value)
 {
-	IndexScanDesc index_scan;
+	IndexScanDesc index_scan = index_scan_begin(scan->queue, scan->index, scan->snapshot, nkeys);
 	bool		found;
 	bool		isnull;
 
-#if PG_VERSION_NUM >= 180000
-	index_scan = index_beginscan(scan->queue, scan->index, scan->snapshot, NULL, nkeys, 0);
-#else
-	index_scan = index_beginscan(scan->queue, scan->index, scan->snapshot, nkeys, 0);
-#endif
 	index_scan->xs_want_itup = true;
 	CHECK_FOR_INTERRUPTS();
 	index_rescan(index_scan, keys, nkeys, NULL, 0);
@@ -263,33 +267,33 @@ probe(const FairScan *scan, ScanKey keys, int nkeys, int column, Datum *value)
 }
 
 /*
- * Returns whether the index may have entries (store/fair.h).  That it has none is known
- * until a transaction writes one, and at most for the time between two full scans, as
- * rows may be written by hand.
+ * Returns whether the index may have entries (store/fair.h).  What a probe has told is
+ * known for the time between two full scans; that it has none, at most until a
+ * transaction writes one, and not longer, as rows may be written by hand.
  */
 bool
-fair_any(Relation queue, Relation (*open_index) (void *arg), void *arg)
+fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id), Store *store)
 {
-	static Oid	empty_storage = InvalidOid;
-	static uint64 empty_at = 0;
-	static TimestampTz empty_until = 0;
+	static Oid	storage = InvalidOid;
+	static bool any;
+	static uint64 probed_at;
+	static TimestampTz until;
 	bool		known = attach();
 	uint64		now_written = known ? pg_atomic_read_u64(written()) : 0;
 	TimestampTz now = GetCurrentTimestamp();
-	FairScan	scan = {queue, NULL, SnapshotAny, false};
+	FairScan	scan = {.queue = queue, .snapshot = SnapshotAny};
 	Datum		type;
-	bool		any;
 
 	if (!known || pg_atomic_read_u32(&shared->writers[MyDatabaseId % DATABASES]) > 0)
 		return true;
-	if (empty_storage == relation_storage(queue) && empty_at == now_written &&
-		now < empty_until && empty_until - now <= FULL_SCAN_US)
-		return false;
-	scan.index = open_index(arg);
+	if (storage == relation_storage(queue) && (any || probed_at == now_written) &&
+		now < until && until - now <= FULL_SCAN_US)
+		return any;
+	scan.index = open_index(store, false);
 	any = probe(&scan, NULL, 0, 1, &type);
-	empty_storage = any ? InvalidOid : relation_storage(queue);
-	empty_at = now_written;
-	empty_until = now + FULL_SCAN_US;
+	storage = relation_storage(queue);
+	probed_at = now_written;
+	until = now + FULL_SCAN_US;
 	return any;
 }
 
@@ -312,22 +316,70 @@ fair_next_type(const FairScan *scan, const char *after, char **type)
 	return true;
 }
 
+/*
+ * Priorities that tasks with a key have had lately.  A probe reads an index page to its
+ * end, which may hold hundreds of entries of tasks that were leased, so it is limited to
+ * the gap between two of these priorities.
+ */
+static struct
+{
+	Oid			storage;		/* of the queue */
+	char		type[NAMEDATALEN];
+	int			priority;
+	TimestampTz until;
+}			known[KNOWN];
+
+/* Returns the highest known priority of a type below one, or NO_PRIORITY. */
+static int64
+known_priority(const FairScan *scan, const char *type, int64 below)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		best = NO_PRIORITY;
+
+	for (int i = 0; i < KNOWN; i++)
+		if (known[i].storage == relation_storage(scan->queue) && now < known[i].until &&
+			known[i].until - now <= FULL_SCAN_US && known[i].priority < below &&
+			known[i].priority > best && strcmp(known[i].type, type) == 0)
+			best = known[i].priority;
+	return best;
+}
+
+/* Remembers a priority that a probe has found. */
+static void
+note_priority(const FairScan *scan, const char *type, int priority)
+{
+	static int	next = 0;
+
+	if (strlen(type) >= NAMEDATALEN)
+		return;
+	known[next].storage = relation_storage(scan->queue);
+	strlcpy(known[next].type, type, NAMEDATALEN);
+	known[next].priority = priority;
+	known[next].until = GetCurrentTimestamp() + FULL_SCAN_US;
+	next = (next + 1) % KNOWN;
+}
+
 /* Finds the highest priority of a type below one (store/fair.h). */
 bool
 fair_next_priority(const FairScan *scan, const char *type, int64 below, int *priority)
 {
-	ScanKeyData keys[2];
+	int64		candidate = known_priority(scan, type, below);
+	ScanKeyData keys[3];
 	Datum		value;
 
-	if (below <= PG_INT32_MIN)
-		return false;
 	text_key(&keys[0], scan->index, 1, BTEqualStrategyNumber, type);
 	ScanKeyInit(&keys[1], 2, BTLessEqualStrategyNumber, F_INT4LE,
-				Int32GetDatum((int32) Min(below - 1, PG_INT32_MAX)));
-	if (!probe(scan, keys, 2, 2, &value))
-		return false;
-	*priority = DatumGetInt32(value);
-	return true;
+				Int32GetDatum((int32) (below - 1)));
+	ScanKeyInit(&keys[2], 2, BTGreaterEqualStrategyNumber, F_INT4GE,
+				Int32GetDatum((int32) (candidate + 1)));
+	if (candidate + 1 < below && probe(scan, keys, 3, 2, &value))
+	{
+		*priority = DatumGetInt32(value);
+		note_priority(scan, type, *priority);
+		return true;
+	}
+	*priority = (int) candidate;
+	return candidate != NO_PRIORITY;
 }
 
 /* ---------------------------------------------------------------------------
@@ -344,11 +396,7 @@ fair_open(const FairScan *scan, const char *type, int priority)
 	stream->scan = *scan;
 	stream->type = type;
 	stream->priority = priority;
-#if PG_VERSION_NUM >= 180000
-	stream->index_scan = index_beginscan(scan->queue, scan->index, scan->snapshot, NULL, 4, 0);
-#else
-	stream->index_scan = index_beginscan(scan->queue, scan->index, scan->snapshot, 4, 0);
-#endif
+	stream->index_scan = index_scan_begin(scan->queue, scan->index, scan->snapshot, 4);
 	stream->index_scan->xs_want_itup = true;
 	return stream;
 }
@@ -369,6 +417,11 @@ rescan(FairStream *stream, StrategyNumber strategy, const char *key, int64 after
 {
 	ScanKeyData keys[4];
 
+	if (stream->window != NULL)
+	{
+		fair_window_seek(stream->window, strategy, key, after);
+		return;
+	}
 	text_key(&keys[0], stream->scan.index, 1, BTEqualStrategyNumber, stream->type);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(stream->priority));
 	text_key(&keys[2], stream->scan.index, 3, strategy, key);
@@ -386,9 +439,27 @@ done_with(const FairStream *stream, const char *key)
 	return entry == NULL ? PG_INT64_MIN : entry->queue_id;
 }
 
+/* Reads the next task of the window that has not been done with; false: there is none. */
+static bool
+next_in_window(FairStream *stream, TupleTableSlot *slot)
+{
+	while (fair_window_next(stream->window, slot, stream->key, &stream->queue_id))
+		if (stream->queue_id > done_with(stream, stream->key))
+			return true;
+	return false;
+}
+
+/* Returns whether a walk has met too many rows that are not ready. */
+static bool
+is_too_long(const FairStream *stream)
+{
+	return stream->vain > MOST_VAIN && stream->window == NULL && !stream->patient;
+}
+
 /*
- * Reads the next ready task of the index scan into the slot; false: there is none.  Of a
- * key that was met before, the scan goes on behind what was done with.
+ * Reads the next ready task of the index scan into the slot; false: there is none, or the
+ * walk is too long.  Of a key that was met before, the scan goes on behind what was done
+ * with.
  */
 static bool
 next_task(FairStream *stream, TupleTableSlot *slot, bool *skipped)
@@ -398,7 +469,9 @@ next_task(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 	bool		isnull;
 	int64		done;
 
-	for (;;)
+	if (stream->window != NULL)
+		return next_in_window(stream, slot);
+	while (!is_too_long(stream))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
@@ -411,7 +484,7 @@ next_task(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 		}
 		text_to_cstring_buffer(DatumGetTextPP(index_getattr(scan->xs_itup, 3,
 															scan->xs_itupdesc, &isnull)),
-							   stream->key, LONGEST_KEY);
+							   stream->key, LONGEST_FAIR_KEY);
 		stream->queue_id = DatumGetInt64(index_getattr(scan->xs_itup, 4, scan->xs_itupdesc,
 													   &isnull));
 		done = done_with(stream, stream->key);
@@ -420,12 +493,19 @@ next_task(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 			within = true;
 			rescan(stream, BTEqualStrategyNumber, stream->key, done);
 		}
+		/*
+		 * A row that is gone is visited once, which marks its entry as dead: keys are
+		 * read in a ring, so that entries that are left are read again and again.
+		 */
 		else if (stream->scan.skip_recent &&
-				 recent_lease_state(stream->scan.queue, stream->queue_id) != RECENT_LEASE_UNKNOWN)
+				 recent_lease_state(stream->scan.queue, stream->queue_id) == RECENT_LEASE_HELD)
 			*skipped = true;
 		else if (index_fetch_heap(scan, slot))
 			return true;
+		else
+			stream->vain++;
 	}
+	return false;
 }
 
 /* Returns how many turns a key has in a round. */
@@ -454,9 +534,9 @@ walk_keys(FairStream *stream, const char *after, int64 *soonest, TupleTableSlot 
 		  bool *skipped)
 {
 	Turn	   *next = &stream->next;
-	char		key[LONGEST_KEY];
+	char		key[LONGEST_FAIR_KEY];
 
-	strlcpy(key, after == NULL ? "" : after, LONGEST_KEY);
+	strlcpy(key, after == NULL ? "" : after, LONGEST_FAIR_KEY);
 	for (bool all = after == NULL;; all = false)
 	{
 		double		weight;
@@ -471,15 +551,15 @@ walk_keys(FairStream *stream, const char *after, int64 *soonest, TupleTableSlot 
 			break;
 		*soonest = Min(*soonest,
 					   (int64) ceil((floor(next->round * weight) + 1) / weight) - 1);
-		strlcpy(key, stream->key, LONGEST_KEY);
+		strlcpy(key, stream->key, LONGEST_FAIR_KEY);
 	}
-	strlcpy(next->key, stream->key, LONGEST_KEY);
+	strlcpy(next->key, stream->key, LONGEST_FAIR_KEY);
 	return true;
 }
 
-/* Fetches the ready task whose turn it is (store/fair.h). */
-bool
-fair_fetch(FairStream *stream, TupleTableSlot *slot, bool *skipped)
+/* Finds the ready task whose turn it is; false: there is none, or the walk is too long. */
+static bool
+find_turn(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 {
 	Places	   *places = lock_places();
 	Turn	   *next = &stream->next;
@@ -505,6 +585,40 @@ fair_fetch(FairStream *stream, TupleTableSlot *slot, bool *skipped)
 		return false;
 	next->round = Max(next->round, soonest);
 	return walk_keys(stream, NULL, &soonest, slot, skipped);
+}
+
+/* Reads the tasks of the stream by id, if they are few. */
+static void
+use_window(FairStream *stream, TupleTableSlot *slot, bool *skipped)
+{
+	stream->window = fair_window_read(&stream->scan, stream->type, stream->priority, slot,
+									  skipped);
+	stream->patient = stream->window == NULL;
+}
+
+/*
+ * Fetches the ready task whose turn it is (store/fair.h).  When a walk is too long, the
+ * tasks are read by id, and so are those of all streams for a while.
+ */
+bool
+fair_fetch(FairStream *stream, TupleTableSlot *slot, bool *skipped)
+{
+	static TimestampTz slow_until = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		found;
+
+	stream->vain = 0;
+	if (stream->window == NULL && !stream->patient && now < slow_until &&
+		slow_until - now <= SLOW_US)
+		use_window(stream, slot, skipped);
+	found = find_turn(stream, slot, skipped);
+	if (is_too_long(stream))
+	{
+		slow_until = now + SLOW_US;
+		use_window(stream, slot, skipped);
+		found = find_turn(stream, slot, skipped);
+	}
+	return found;
 }
 
 /* Is it the turn of the tasks without a key (store/fair.h)? */
@@ -557,7 +671,7 @@ fair_consume(FairStream *stream)
 		HASHCTL		control;
 
 		memset(&control, 0, sizeof(control));
-		control.keysize = LONGEST_KEY;
+		control.keysize = LONGEST_FAIR_KEY;
 		control.entrysize = sizeof(DoneKey);
 		control.hcxt = CurrentMemoryContext;
 		stream->done = hash_create("noetl keys done with", 64, &control,

@@ -4,9 +4,12 @@
  *		out key by key.
  *
  * The index of these tasks (queue_fair_idx) is ordered by type, priority, key and
- * queue_id.  A round goes through the keys that have ready tasks, in their order.  In
- * round r a key of weight w has floor((r + 1) * w) - floor(r * w) turns, one after the
- * other: a key of weight 1 has one, one of weight 0.5 has one in every other round.
+ * queue_id.  When an old snapshot keeps entries of tasks that were leased, and the ready
+ * ones are few, these are read by id instead (store/fair_window.h).
+ *
+ * A round goes through the keys that have ready tasks, in their order.  In round r a key
+ * of weight w has floor((r + 1) * w) - floor(r * w) turns, one after the other: a key of
+ * weight 1 has one, one of weight 0.5 has one in every other round.
  * Tasks of the type and priority without a key have one turn at the beginning of a
  * round.  So whatever another key has in the queue, a task waits no longer than a round
  * for each task of its own key that is before it.
@@ -19,9 +22,17 @@
 #ifndef NOETL_STORE_FAIR_H
 #define NOETL_STORE_FAIR_H
 
+#include "access/skey.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+
+#include "store/low_water.h"
+#include "store/store.h"
+
+/* The indexes have the first 200 characters of a key; the broker writes no longer ones. */
+#define FAIR_KEY_CHARACTERS		200
+#define LONGEST_FAIR_KEY		804
 
 /* The ready tasks with a key of one type and priority, in the order of their turns. */
 typedef struct FairStream FairStream;
@@ -30,18 +41,21 @@ typedef struct FairStream FairStream;
 typedef struct FairScan
 {
 	Relation	queue;
-	Relation	index;
+	Relation	index;			/* by key */
+	Relation	(*open_index) (Store *store, bool by_id);
+	Store	   *store;
+	LowWaterScan *water;
 	Snapshot	snapshot;
 	bool		skip_recent;	/* recent leases are skipped without a visit */
 } FairScan;
 
 /*
- * Returns whether the index may have entries.  Reads it when this session does not know
- * that it has none.
+ * Returns whether the index may have entries.  Reads it when this session does not know.
  */
-extern bool fair_any(Relation queue, Relation (*open_index) (void *arg), void *arg);
+extern bool fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id),
+					 Store *store);
 
-/* Notes that this transaction writes a task with a key. */
+/* Notes that this transaction writes a ready task with a key. */
 extern void fair_note_write(void);
 
 /* Finds the next type in the index after one ("": the first); false: there is none. */

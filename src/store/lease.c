@@ -99,13 +99,9 @@ static char *turn = NULL;
 static IndexScanDesc
 begin_scan(const ReadyScan *ready)
 {
-	IndexScanDesc scan;
+	IndexScanDesc scan = index_scan_begin(ready->table->relation, ready->index,
+										  ready->snapshot, 4);
 
-#if PG_VERSION_NUM >= 180000
-	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, NULL, 4, 0);
-#else
-	scan = index_beginscan(ready->table->relation, ready->index, ready->snapshot, 4, 0);
-#endif
 	scan->xs_want_itup = true;
 	return scan;
 }
@@ -296,11 +292,11 @@ add_fair_streams(ReadyScan *ready, const FairScan *scan, const char *type)
 	}
 }
 
-/* Opens the index of tasks with a fair_key (fair_any). */
+/* Opens an index of tasks with a fair_key (FairScan.open_index). */
 static Relation
-open_fair_index(void *arg)
+open_fair_index(Store *store, bool by_id)
 {
-	return store_open_index((Store *) arg, REL_QUEUE_FAIR_IDX);
+	return store_open_index(store, by_id ? REL_QUEUE_FAIR_ID_IDX : REL_QUEUE_FAIR_IDX);
 }
 
 /*
@@ -317,7 +313,10 @@ find_fair_streams(ReadyScan *ready, Store *store, bool first, int ntypes, char *
 		!fair_any(ready->table->relation, open_fair_index, store))
 		return;
 	scan.queue = ready->table->relation;
-	scan.index = open_fair_index(store);
+	scan.index = open_fair_index(store, false);
+	scan.open_index = open_fair_index;
+	scan.store = store;
+	scan.water = &ready->water;
 	scan.snapshot = ready->snapshot;
 	scan.skip_recent = ready->skip_recent;
 	for (int i = 0; i < ntypes; i++)

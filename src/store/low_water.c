@@ -40,7 +40,7 @@
 typedef struct LowWater
 {
 	char		type[NAMEDATALEN];
-	int			priority;
+	int64		priority;
 	int64		mark;			/* no ready row is below */
 	int64		candidate;		/* F; 0: none */
 	VirtualTransactionId *holders;	/* H */
@@ -88,7 +88,7 @@ typedef struct SharedMark
 	Oid			database;
 	Oid			storage;
 	char		type[NAMEDATALEN];
-	int			priority;
+	int64		priority;
 	int64		mark;
 	uint64		lowered;		/* counts what makes marks and candidates void */
 	TimestampTz next_full_scan;
@@ -542,7 +542,7 @@ low_water_open(LowWaterScan *scan, Relation queue, bool closely)
 
 /* Returns what this backend knows of a kind, or NULL. */
 static LowWater *
-find_kind(const char *type, int priority)
+find_kind(const char *type, int64 priority)
 {
 	for (int i = 0; i < low_water.nkinds; i++)
 		if (low_water.kinds[i].priority == priority &&
@@ -567,7 +567,7 @@ low_water_priority(const char *type, int64 below)
 		const LowWater *kind = &low_water.kinds[i];
 
 		if (now >= kind->known_until || kind->known_until - now > FULL_SCAN_US ||
-			strcmp(kind->type, type) != 0)
+			kind->priority <= NO_PRIORITY || strcmp(kind->type, type) != 0)
 			continue;
 		known++;
 		if (kind->priority < below && kind->priority > best)
@@ -581,7 +581,7 @@ low_water_priority(const char *type, int64 below)
  * the longest ago; NULL when the type's name is too long for one.
  */
 static LowWater *
-add_kind(const char *type, int priority)
+add_kind(const char *type, int64 priority)
 {
 	LowWater   *kind = &low_water.kinds[0];
 
@@ -697,7 +697,7 @@ claim_scan(LowWaterScan *scan, LowWater *kind)
 
 /* Begins the scan of a kind (store/low_water.h). */
 int64
-low_water_begin(LowWaterScan *scan, const char *type, int priority)
+low_water_begin(LowWaterScan *scan, const char *type, int64 priority)
 {
 	LowWater   *kind = find_kind(type, priority);
 	SharedMark *locked;
@@ -806,7 +806,7 @@ end_claimed_scan(LowWater *kind, int64 first_ready)
 
 /* Ends the scan of a kind (store/low_water.h). */
 void
-low_water_end(LowWaterScan *scan, const char *type, int priority, int64 first_ready)
+low_water_end(LowWaterScan *scan, const char *type, int64 priority, int64 first_ready)
 {
 	LowWater   *kind = find_kind(type, priority);
 	bool		adopting;

@@ -75,6 +75,8 @@ typedef struct LowWaterScan
 /* One below and one above all priorities. */
 #define NO_PRIORITY			((int64) PG_INT32_MIN - 1)
 #define NO_PRIORITY_ABOVE	((int64) PG_INT32_MAX + 1)
+/* Tasks with a fair_key are kinds of their own, which count as of this priority. */
+#define FAIR_KIND(priority)	((int64) (priority) - (INT64CONST(1) << 40))
 
 /*
  * Returns the highest priority below "below" of which this backend has lately
@@ -94,14 +96,14 @@ extern void low_water_open(LowWaterScan *scan, Relation queue, bool closely);
  * reads all entries of the kind.  Sets scan->again when rows of a watched
  * transaction may be missing.
  */
-extern int64 low_water_begin(LowWaterScan *scan, const char *type, int priority);
+extern int64 low_water_begin(LowWaterScan *scan, const char *type, int64 priority);
 
 /*
  * Ends the scan of a kind.  first_ready: the smallest ready queue_id that the
  * scan has seen, 0 when it has read the kind to its end and seen none.  Raises
  * or lowers the mark, or notes a candidate.
  */
-extern void low_water_end(LowWaterScan *scan, const char *type, int priority,
+extern void low_water_end(LowWaterScan *scan, const char *type, int64 priority,
 						  int64 first_ready);
 
 /* Ends a scan.  leased: the caller's transaction has leased rows that it saw. */

@@ -39,13 +39,7 @@ queue_scan_open(QueueScan *scan, Store *store, StoreRelation index,
 	scan->table = store_table(store, REL_QUEUE);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->index = store_open_index(store, index);
-#if PG_VERSION_NUM >= 180000
-	scan->scan = index_beginscan(scan->table->relation, scan->index,
-								 scan->snapshot, NULL, nkeys, 0);
-#else
-	scan->scan = index_beginscan(scan->table->relation, scan->index,
-								 scan->snapshot, nkeys, 0);
-#endif
+	scan->scan = index_scan_begin(scan->table->relation, scan->index, scan->snapshot, nkeys);
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 	scan->slot = scan->table->scan_slot;
 }

@@ -20,14 +20,13 @@
 typedef struct NewsPlace
 {
 	pg_atomic_uint64 news;
-	pg_atomic_uint32 writers;
-	char		padding[PG_CACHE_LINE_SIZE - sizeof(pg_atomic_uint64) - sizeof(pg_atomic_uint32)];
+	char		padding[PG_CACHE_LINE_SIZE - sizeof(pg_atomic_uint64)];
 } NewsPlace;
 
 static NewsPlace *places = NULL;
 
-/* The place that this transaction is counted in as a writer, or NULL. */
-static NewsPlace *counted = NULL;
+/* The place to whose news this transaction adds when it ends, or NULL. */
+static NewsPlace *writes = NULL;
 
 /* The last scan of this backend that found nothing. */
 static struct
@@ -45,22 +44,18 @@ static void
 initialize_places(void *area)
 {
 	for (int i = 0; i < PLACES; i++)
-	{
 		pg_atomic_init_u64(&((NewsPlace *) area)[i].news, 0);
-		pg_atomic_init_u32(&((NewsPlace *) area)[i].writers, 0);
-	}
 }
 
 /* Transaction callback, after the changes have become visible to others. */
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (counted == NULL || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-							event != XACT_EVENT_PREPARE))
+	if (writes == NULL || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+						   event != XACT_EVENT_PREPARE))
 		return;
-	pg_atomic_fetch_add_u64(&counted->news, 1);
-	pg_atomic_fetch_sub_u32(&counted->writers, 1);
-	counted = NULL;
+	pg_atomic_fetch_add_u64(&writes->news, 1);
+	writes = NULL;
 }
 
 /* Returns the place of a queue; NULL when no shared memory is left. */
@@ -81,34 +76,25 @@ place_of(Relation queue)
 		&places[(MyDatabaseId ^ relation_storage(queue)) % PLACES];
 }
 
-/* Counts this transaction among the writers (store/ready_news.h). */
+/* Notes that this transaction is going to be news (store/ready_news.h). */
 void
 ready_news_add(Relation queue)
 {
-	NewsPlace  *place;
-
-	if (counted != NULL)
-		return;
-	place = place_of(queue);
-	if (place == NULL)
-		return;
-	pg_atomic_fetch_add_u32(&place->writers, 1);
-	counted = place;
+	if (writes == NULL)
+		writes = place_of(queue);
 }
 
-/* Reads what is known (store/ready_news.h). */
+/* Reads the news (store/ready_news.h). */
 ReadyNews
 ready_news_read(Relation queue)
 {
 	NewsPlace  *place = place_of(queue);
-	ReadyNews	read = {0, false};
+	ReadyNews	read = {0, place != NULL};
 
-	if (place == NULL)
-		return read;
-	read.quiet = pg_atomic_read_u32(&place->writers) == 0;
-	/* whoever has left the writers has added to the news before */
-	pg_read_barrier();
-	read.news = pg_atomic_read_u64(&place->news);
+	if (place != NULL)
+		read.news = pg_atomic_read_u64(&place->news);
+	/* the caller's snapshot is not older than the news */
+	pg_memory_barrier();
 	return read;
 }
 
@@ -150,7 +136,7 @@ ready_news_found_none(Relation queue, const ReadyNews *before, TimestampTz now,
 					  int ntypes, char **types)
 {
 	last.valid = false;
-	if (!before->quiet)
+	if (!before->known)
 		return;
 	if (!is_same(ntypes, types))
 		keep_types(ntypes, types);
@@ -166,9 +152,9 @@ ready_news_none(Relation queue, TimestampTz now, int ntypes, char **types)
 {
 	ReadyNews	read;
 
-	if (!last.valid || last.storage != relation_storage(queue) ||
+	if (!last.valid || writes != NULL || last.storage != relation_storage(queue) ||
 		now - last.at >= NEWS_US || now < last.at || !is_same(ntypes, types))
 		return false;
 	read = ready_news_read(queue);
-	return read.quiet && read.news == last.news;
+	return read.known && read.news == last.news;
 }

@@ -7,15 +7,17 @@
  * found nothing, and no transaction has made rows of the queue ready since then, another
  * scan finds nothing either.
  *
- * Shared memory has two numbers for a queue: how many transactions that are under way have
- * made rows ready or taken ready rows away (the writers), and how many such transactions
- * have ended (the news).  A writer is counted before it changes a row; at its end, when
- * others can see the change, it adds to the news first and then leaves the writers.  A
- * scan that finds nothing is good for the news that was read before its snapshot was taken,
- * if there was no writer then.  Later, if there is no writer and the news is the same,
- * nothing has been made ready: a writer that began after the scan either is still counted
- * or has added to the news before it left, and its changes can be seen only after that; a
- * writer that began before has left before the snapshot, which shows its rows.
+ * Shared memory counts the transactions that have made rows of a queue ready, or taken
+ * ready rows away, and have ended: the news.  A transaction adds to the news at its end,
+ * when others can see its changes, and before its client hears of the end.  A scan that
+ * finds nothing is good for the news that was read before its snapshot was taken.  As long
+ * as the news is the same, every transaction that the snapshot does not show either is
+ * still under way or is just about to add to the news.  A lease that does not see what the
+ * latter has made ready comes just before it, as any lease may that has taken its snapshot
+ * already.  However long a transaction stays open, it is no news before its end.
+ *
+ * A transaction sees its own changes before its end: to a session that has made changes in
+ * this transaction nothing is known.
  *
  * Rows that a statement of a user makes ready, and those of prepared transactions, are no
  * news.  So nothing is taken for granted for longer than NEWS_US.
@@ -35,7 +37,7 @@
 typedef struct ReadyNews
 {
 	uint64		news;
-	bool		quiet;			/* there was no writer */
+	bool		known;			/* there is shared memory */
 } ReadyNews;
 
 /* Notes that this transaction makes rows ready, or takes ready rows away, from now on. */

@@ -33,6 +33,17 @@ store_key_text(ScanKey key, AttrNumber attribute, Oid collation, const char *val
 						   collation, F_TEXTEQ, CStringGetTextDatum(value));
 }
 
+/* Begins a scan of an index, whose keys index_rescan() sets. */
+IndexScanDesc
+index_scan_begin(Relation table, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(table, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(table, index, snapshot, nkeys, 0);
+#endif
+}
+
 /* Opens a scan.  Events that are kept back are written before noetl.event is read. */
 void
 store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation index,
@@ -41,11 +52,7 @@ store_scan_open(StoreScan *scan, Store *store, StoreTable *table, StoreRelation 
 	if (index == REL_EVENT_PKEY || index == REL_EVENT_RESULT_IDX)
 		deferred_write(store, REL_EVENT);
 	scan->index = store_open_index(store, index);
-#if PG_VERSION_NUM >= 180000
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, NULL, nkeys, 0);
-#else
-	scan->scan = index_beginscan(table->relation, scan->index, snapshot, nkeys, 0);
-#endif
+	scan->scan = index_scan_begin(table->relation, scan->index, snapshot, nkeys);
 	scan->direction = direction;
 	scan->slot = table->scan_slot;
 }

@@ -605,13 +605,16 @@ is_ready(TupleTableSlot *slot)
 static void
 note_change(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
 {
+	bool		ready;
+
 	if (table != &store->tables[REL_QUEUE])
 		return;
 	if (old != NULL)
 		low_water_hidden();
-	if ((old != NULL && is_ready(old)) || (new != NULL && is_ready(new)))
+	ready = new != NULL && is_ready(new);
+	if (ready || (old != NULL && is_ready(old)))
 		ready_news_add(table->relation);
-	if (new != NULL && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))
+	if (ready && !slot_attisnull(new, QUEUE_COL_FAIR_KEY))
 		fair_note_write();
 }
 

@@ -105,6 +105,10 @@ extern void store_key_int64(ScanKey key, AttrNumber attribute, int64 value);
 extern void store_key_text(ScanKey key, AttrNumber attribute, Oid collation,
 						   const char *value);
 
+/* Begins a scan of an index, whose keys index_rescan() sets. */
+extern IndexScanDesc index_scan_begin(Relation table, Relation index, Snapshot snapshot,
+									  int nkeys);
+
 /* Opens a scan; the caller then passes its keys to index_rescan(scan->scan, …). */
 extern void store_scan_open(StoreScan *scan, Store *store, StoreTable *table,
 							StoreRelation index, Snapshot snapshot, int nkeys,

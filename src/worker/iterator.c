@@ -323,7 +323,7 @@ advance(Iteration *it, Slot *slot)
 			job_begin(&slot->job, &slot->task, true);
 		slot->again_at = 0;
 		task = job_next(&slot->job);
-		if (task == NULL && slot->job.out.kind == OUTCOME_ABORTED)
+		if (slot->job.out.kind == OUTCOME_ABORTED)
 			return;
 		if (task == NULL)
 			(void) end_task(it, slot);

@@ -203,7 +203,7 @@ base64_decode(const char *in)
 	{
 		int			digit = base64_digit(*in);
 
-		if (digit < 0 && strchr(" \t\r\n", *in) != NULL)
+		if (strchr(" \t\r\n", *in) != NULL)
 			continue;
 		if (digit < 0)
 		{

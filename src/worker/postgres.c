@@ -560,8 +560,7 @@ run_all(Task *task, const Commands *commands, bool together, Progress *p)
 		kind = OUTCOME_FAILED;
 	}
 	/* closing the connection is the surest way to roll back */
-	if (kind == OUTCOME_FAILED && conn != NULL &&
-		PQtransactionStatus(conn) != PQTRANS_IDLE)
+	if (conn != NULL && PQtransactionStatus(conn) != PQTRANS_IDLE)
 		postgres_disconnect();
 	return kind;
 }

@@ -93,6 +93,14 @@ for variant in limited alternating rate fair; do
         "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@') WHERE q.worker_id = '@';" \
         "SELECT noetl.execute('$variant'); SELECT count(*) FROM noetl.lease('@');" "complete_and_lease, $variant"
 done
+# others' tasks are always ready, and come first
+for variant in linear fair; do
+    begin_anew
+    count noetl_complete_and_lease \
+        "SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, '{\"ok\": true}', '@', 1, '1 hour', '{python}') WHERE q.worker_id = '@';" \
+        "SELECT count(noetl.execute('$variant')) FROM generate_series(1, 8); SELECT count(*) FROM noetl.lease('@', 1, '1 hour', '{python}');" \
+        "complete_and_lease among 8, $variant"
+done
 begin_anew
 count noetl_execute "SELECT noetl.execute('single');" "" "execute"
 count noetl_execute "SELECT noetl.execute('single', key => '@ ' || clock_timestamp());" "" "execute, with a key"

@@ -195,7 +195,7 @@ run_script()
     shift 2
     sql -c 'TRUNCATE sample'
     pgbench -n -M prepared -c "$clients" -j 2 -D queue_id=0 -D n=0 -D every=25 -D count=0 -D ids={} \
-        -D execution_id=0 -D steps=100 -D path=bench/linear -f "$here/$script.pgbench" "$@" bench >"$work/pgbench.out" 2>&1 || {
+        -D execution_id=0 -D steps=100 -D path=bench/linear -D limited=bench/fair -f "$here/$script.pgbench" "$@" bench >"$work/pgbench.out" 2>&1 || {
         cat "$work/pgbench.out" >&2
         return 1
     }
@@ -466,6 +466,8 @@ measure_hold()
     hold_rows step_noetl 'BEGIN; SELECT txid_current();' "4 workers after $hold s while a session has an xid"
     hold_rows step_noetl "BEGIN; SELECT noetl.execute('bench/one');" \
         "4 workers after $hold s while a session has enqueued"
+    hold_rows step_limited 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM noetl.queue;' \
+        "4 workers with fairness after $hold s under an old snapshot"
     [ -n "${BENCH_FULL:-}" ] || return 0
     hold_rows step_raw 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM raw_queue;' \
         "for comparison, raw rows after $hold s under an old snapshot"

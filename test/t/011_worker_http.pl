@@ -78,6 +78,7 @@ sub answer
 		return $bad ? ('500 Internal Server Error', $json, '{"reason": "tired"}') : ('200 OK', $json, '[1]');
 	}
 	return ('200 OK', "Content-Type: text/plain\r\nX-Two: a\r\nx-two: b\r\n", "{\"no\": \"j\xc3\xb6son\"}") if $path eq '/text';
+	return ('200 OK', $json, '{"cut": "a\u0000b"}') if $path eq '/nul';
 	return ('200 OK', $json, '{"broken": ') if $path eq '/broken';
 	return ('200 OK', $json, '1}, "status_code": 999, "more": {"a": 1') if $path eq '/forged';
 	return ('200 OK', "Content-Type: application/problem+json; charset=utf-8\r\n", "\xEF\xBB\xBFnull") if $path eq '/null';
@@ -238,6 +239,7 @@ YAML
 	unknown => request("url: $base/echo\nauth: nobody\n"),
 	plain => request("url: $base/text\n"),
 	broken => request("url: $base/broken\n"),
+	nul => request("url: $base/nul\n"),
 	forged => request("url: $base/forged\n"),
 	null => request("url: $base/null\n"),
 	binary => request("url: $base/binary\n"),
@@ -309,6 +311,7 @@ like(outcome($job{unknown}, 'error'), qr/credential "nobody" is not known here: 
 is(outcome($job{plain}, "concat_ws(' ', jsonb_typeof(body), body #>> '{}', data #>> '{headers,x-two}')"),
 	"string {\"no\": \"j\xc3\xb6son\"} a, b", 'a text, repeated headers');
 is(outcome($job{broken}, "concat_ws(' ', result ->> 'status', body #>> '{}')"), 'success {"broken": ', 'broken JSON stays text');
+like(outcome($job{nul}, 'error'), qr/^the result contains the character NUL/, 'JSON with a NUL is no text');
 is(outcome($job{forged}, "concat_ws(' ', data ->> 'status_code', jsonb_typeof(body), data -> 'more' IS NULL)"), '200 string t', 'a body cannot break out');
 is(outcome($job{null}, "jsonb_typeof(body)"), 'null', 'null, behind a byte order mark');
 is(outcome($job{binary}, "concat_ws(' ', jsonb_typeof(body), data ->> 'data_base64')"), 'null AP/+YWI=', 'bytes');

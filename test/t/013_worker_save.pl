@@ -332,11 +332,18 @@ tool: postgres
 auth: pg_own
 command: "SELECT '\"\\u0000\"'::json AS nul"
 EOT
+my $open = execute_step(<<'EOT');
+tool: postgres
+auth: pg_own
+command: "BEGIN; CREATE TABLE left_open (i int)"
+EOT
 drain();
 is(rows('stated'), '(10,,,default) (11,,,default) (12,,,) (13,,,default) (6,"{1,2}","{""n"": 3, ""many"": [1, 2]}",default)', 'parameters have the types that PostgreSQL infers');
 is(rows('made'), '(1)', 'several statements get their parameters as literals');
 is(result_of($execution, 'error', 'action_error'), 'save (postgres): VACUUM cannot run inside a transaction block (SQLSTATE 25001, command_1); give the statements as a list (commands) to run each in its own transaction', 'commands are executed as in a task');
 is(result_of($nul, 'error', 'action_error'), 'the result contains the character NUL (\u0000), which the database cannot store: encode it, for example with base64', 'NUL in a result');
+is(result_of($open, 'error', 'action_error'), 'the commands leave a transaction open (command_2)', 'commands end what they begin');
+is(sql("SELECT to_regclass('left_open') IS NULL"), 't', 'and nobody commits it for them');
 
 is(sql('SELECT count(*) FROM noetl.queue'), 0, 'nothing is left');
 done_testing();

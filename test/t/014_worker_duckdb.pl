@@ -58,6 +58,12 @@ my $execution = execute(<<'EOT', '{numbers: [10, 11, 12]}');
   sql: FROM t
 EOT
 my $failed = execute_step("tool: duckdb\ncommand: SELECT 1 AS one; SELECT nope");
+my $several = execute_step(<<'EOT');
+tool: duckdb
+command: |
+  SELECT 2*3 AS six; /* not 2*3; */ SELECT 8/2 AS four; -- nor; this
+  SELECT '/*' AS opened; SELECT '--' AS dashes, 5-1 AS minus; SELECT $$;$$ AS dollar, $a$;$$;$a$ AS tagged; SELECT E'\';' AS escaped
+EOT
 my $memory = execute_step("tool: duckdb\ndatabase: ':memory:'\ncommand: SELECT 'x' AS a");
 my $slow = execute_step("tool: duckdb\ntimeout: 1\ncommand: SELECT count(*) FROM range(100000000000) a, range(10) b");
 my $clash = execute_step(<<'EOT');
@@ -77,10 +83,13 @@ is(result_of($execution, "result #>> '{data,result}'"),
 	'[' . join(', ', map { qq({"m": {"a": 7, "b": "it's"}, "id": $_, "tags": ["a", "b"]}) } 10, 11, 12) . ']', 'several processes, and saves');
 is(result_of($execution, "result #>> '{data,result}'", 'action_completed', 'final'), '[{"m": null, "n": 1.0, "id": 100, "tags": null}]', 'overwrite');
 like(result_of($failed, 'error', 'action_error'), qr/^Binder Error: Referenced column "nope" .*\(command_1\)$/s, 'an error');
+is(result_of($several, "(SELECT string_agg((result #> ARRAY['data', 'command_' || n, 'rows', '0'])::text, ' ' ORDER BY n) FROM generate_series(0, 9) AS n)"),
+	'{"six": 6} {"four": 4.0} {"opened": "/*"} {"minus": 4, "dashes": "--"} {"dollar": ";", "tagged": ";$$;"} {"escaped": "\';"}',
+	'statements end at a semicolon that no text and no comment has');
 is(result_of($memory, "result #>> '{data,result}'"), '[{"a": "x"}]', 'in memory');
 is(result_of($slow, 'error', 'action_error'), 'timed out after 1 seconds', 'timeout');
 like(result_of($clash, 'error', 'action_error'), qr/^save \(duckdb\): Constraint Error/, 'a save that fails');
-is(join(' ', map { m{/(\d+)\.duckdb$} ? $1 : () } sort glob("$directory/*.duckdb")), join(' ', sort { $a <=> $b } $execution, $failed, $slow, $clash), 'a file for each execution');
+is(join(' ', map { m{/(\d+)\.duckdb$} ? $1 : () } sort glob("$directory/*.duckdb")), join(' ', sort { $a <=> $b } $execution, $failed, $several, $slow, $clash), 'a file for each execution');
 
 # A save that is written as commands, and the rows of a statement, which are the value of a step that only saves.
 my $stated = execute(<<'EOT');

@@ -154,6 +154,10 @@ is($worker->full_result(0), 0, 'and works when it is there');
 command_fails_like([ 'noetl-worker', '--connect', $node->connstr('nowhere') ],
 	qr/could not connect to the broker: .*database "nowhere" does not exist/, 'it does not wait for one that refuses it');
 
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+command_fails_like([ 'noetl-worker', '--connect', $node->connstr('bare') ],
+	qr/could not lease: .*is the extension noetl installed in this database\?/s, 'and asks whether the extension is there');
+
 #
 # Commands
 #

@@ -99,7 +99,17 @@ my %bad = map { $_ => execute_step(sprintf $talk, 500, $_) } qw(file-key unit-ke
 my $llm = execute_step("tool: llm\nbase_url: $at/401\nmodel: m\nprompt: x\ncredential: llm-key\n");
 my $db = execute_step("tool: postgres\ncommand: SELECT 1/0\nauth: db-key\n");
 my $again = execute_step(sprintf $talk, 200, 'vault-key');
-my @options = ('--credentials', $files, '--credential-command', $command, '--tool', 'llm');
+# a tool that prints lines of its key
+$ENV{NOETL_AUTH_PEM_KEY} = '{"token": "-----BEGIN KEY-----\nplanted-in-a-first-line\nplanted-in-the-last\nshort\n-----END KEY-----", "tools": "liner"}';
+keep("$directory/liner", <<'EOT', 0755);
+#!/bin/sh
+read -r line
+id=$(echo "$line" | grep -o '"id": *"[^"]*"' | head -n 1)
+echo "{$id, "'"result": "-----BEGIN KEY----- planted-in-a-first-line short, planted-in-the-last"}'
+read line
+EOT
+my $lines = execute_step("tool: liner\ncredential: pem-key\n");
+my @options = ('--credentials', $files, '--credential-command', $command, '--tool', 'llm', '--tool', "liner=$directory/liner");
 my $log = drain(@options, '-v');
 
 my $seen = slurp_file("$directory/seen");
@@ -114,6 +124,18 @@ like(result_of($job{$_}, 'error', 'action_error'), $says{$_}, "credential $_") f
 unlike($seen, qr/planted-open/, 'what others can read is not used');
 is(() = slurp_file("$directory/asked") =~ /^vault-key$/mg, 1, 'the command is not asked for each task');
 
+# A file is closed when its value has been read: a worker that may have few open reads it often.
+my $often = execute_step(<<"EOT");
+type: iterator
+collection: "{{ range(100) | list }}"
+element: x
+task: {tool: http, url: "$at/200", auth: file-key}
+EOT
+my $few;
+IPC::Run::run([ 'sh', '-c', 'ulimit -n 64; exec noetl-worker "$@"', 'sh', '--connect', $node->connstr('postgres'), '--once', '--credentials', $files ],
+	'>', \$few, '2>', \$few, IPC::Run::timeout(180));
+is(result_of($often, "result -> 'total_iterations'"), '100', 'a hundred tasks use a file') or diag($few);
+
 #
 # Where they do not go
 #
@@ -122,6 +144,7 @@ like(result_of($job{$_}, "result #>> '{data,data,echo}'"), qr/authorization: Bea
 is(result_of($job{'basic-key'}, "result #>> '{data,data,decoded}'"), 'ann:[redacted]', 'and one that has decoded it');
 like(result_of($bad{$_}, 'error', 'action_error'), qr/HTTP 500.*\[redacted\]/s, "an error that repeats the secret of $_")
   foreach qw(file-key env-key);
+is(result_of($lines, "result #>> '{}'"), '-----BEGIN KEY----- [redacted] short, [redacted]', 'lines of a key, but not what every key has');
 is(result_of($llm, 'error', 'action_error'), 'llm: HTTP 401: bad key [redacted]', 'the error of a tool');
 like(result_of($db, 'error', 'action_error'), qr/division by zero/, 'a database with a password');
 # a task that finds the file can read it: what it reports then is its own

@@ -238,6 +238,7 @@ foreach my $path ('/playbooks', '/playbook?path=' . url_part($evil), '/execution
 {
 	unlike(get($ann, $path)->{content}, qr/<script>|<img|<b>"|<i>"|<\/textarea><script/, "$path escapes what it shows");
 }
+like(get($ann, "/execution/$hostile")->{content}, qr{<a href="/execution/$hostile/value/0/workload">Download</a>}, 'a value can be downloaded');
 is(get($ann, "/execution/$hostile/value/0/workload")->{headers}{'content-type'}, 'application/json', 'a value is sent as JSON');
 like(get($ann, "/execution/$hostile/value/0/workload")->{headers}{'content-disposition'}, qr/^attachment/, 'to be saved');
 
@@ -266,6 +267,24 @@ like(get($ann, '/schedules')->{content}, qr/nightly/, 'and listed');
 post($ann, '/schedules', [ csrf => $ann->{csrf}, action => 'unschedule', name => 'nightly' ]);
 is(sql("SELECT count(*) FROM noetl.schedule"), '0', 'and removed');
 
+# What a list shows
+sub listed
+{
+	my ($filter) = @_;
+	return scalar(() = get($ann, "/executions?path=order$filter")->{content} =~ /name="id" value="\d+"/g);
+}
+my $orders = listed('');
+cmp_ok($orders, '>', 0, 'a list has the executions of a playbook');
+is(listed('&since=2020-01-01T00:00'), $orders, 'those since a time');
+is(listed('&since=2100-01-01T00:00'), 0, 'of which there are none after tomorrow');
+is(listed('&until=2100-01-01T00:00'), $orders, 'those until a time');
+is(listed('&until=2020-01-01T00:00'), 0, 'of which there are none before the console was');
+is(listed('&status=COMPLETED') + listed('&status=FAILED') + listed('&status=CANCELLED') + listed('&status=RUNNING'), $orders,
+	'those with a status');
+isnt(listed('&status=RUNNING'), $orders, 'which are not all');
+is(listed('&key=k1'), 1, 'the one with a key');
+is(listed('&label=' . url_part('team=a&b')), 1, 'and those with a label');
+
 # Pages of a list, and an action on many
 sql("SET ROLE ann; SELECT count(noetl.execute('work')) FROM generate_series(1, 120)");
 my (%seen, $next);
@@ -281,6 +300,9 @@ while ($next && $pages++ < 10)
 is(scalar(keys %seen), 120, 'the pages of a list have all executions');
 is(scalar(grep { $_ > 1 } values %seen), 0, 'each once');
 is($pages, 3, 'fifty a page');
+is(join(' ', get($ann, '/executions')->{content} =~ /<button name="action" value="(\w+)"/g), 'cancel redrive retry',
+	'who may is offered to act on many');
+is(join(' ', get($eve, '/executions')->{content} =~ /<button name="action" value="(\w+)"/g), '', 'a reader is not');
 my ($one, $two) = sort keys %seen;
 $page = get($ann, "/bulk?action=cancel&id=$one&id=$two&id=$started")->{content};
 like($page, qr/This will touch 2 executions/, 'a preview says what will be touched');

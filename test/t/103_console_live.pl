@@ -1,0 +1,85 @@
+# noetl-console while pages are open and nothing happens: one connection waits for all of
+# them, the program sleeps, and who has logged out leaves nothing behind.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use ConsoleTest;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+plan skip_all => 'noetl-console is not built (no libmicrohttpd)'
+  unless system('command -v noetl-console >/dev/null') == 0;
+
+my $node = start_database(q{CREATE ROLE ann LOGIN PASSWORD 'ann pw' IN ROLE noetl_client, noetl_reader});
+my $console = start_console();
+my $watches = "SELECT count(*) = %d FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'";
+
+# The CPU time of the console alone, in seconds.
+sub cpu
+{
+	my @stat = split ' ', slurp_file("/proc/$console->{harness}{KIDS}[0]{PID}/stat") =~ s/^.*\) //sr;
+	return ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+# A page that listens; it has begun to when this returns.
+sub listen_as
+{
+	my ($browser) = @_;
+	my $socket = raw_socket($console, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$browser->{cookies}{noetl_session}\r\n\r\n");
+	while (<$socket>) { last if /retry: / }
+	return $socket;
+}
+
+# Whether a page hears something; the end of its answer is a chunk of no bytes.
+sub hears
+{
+	my ($socket, $pattern) = @_;
+	my $heard = '';
+	my $until = time + 60;
+	while (time < $until)
+	{
+		my $bits = '';
+		vec($bits, fileno($socket), 1) = 1;
+		next unless select($bits, undef, undef, 1);
+		sysread($socket, $heard, 4096, length $heard) or return 0;
+		return 1 if $heard =~ $pattern;
+	}
+	return 0;
+}
+
+my $ann = login($console, 'ann', 'ann pw');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
+my $slow = raw_socket($console, "GET /login HTTP/1.1\r\nHost: localhost\r\n");
+# longer than the console waits before it looks for such a connection again
+sleep 6;
+print $slow "Connection: close\r\n\r\n";
+like(scalar(<$slow>), qr/ 200 /, 'who sends the other half of a request later has a page');
+is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'the connection does nothing while no page is open');
+my $page = listen_as($ann);
+ok($node->poll_query_until('postgres', sprintf("$watches AND state = 'active'", 1)),
+	'a page is open, and one connection waits for changes');
+my $other = login($console, 'ann', 'ann pw');
+my $other_page = listen_as($other);
+is(sql(sprintf $watches, 1), 't', 'the same for all pages');
+sleep 2;
+my $before = cpu();
+sleep 5;
+cmp_ok(cpu() - $before, '<', 0.5, 'the console sleeps while nothing happens');
+ok(hears($page, qr/: still here/), 'and says now and then that it is there');
+
+post($other, '/logout', [ csrf => $other->{csrf} ]);
+ok(hears($other_page, qr/^0\r$/m), 'a logout ends what the pages listen to');
+sleep 2;
+is(sql(sprintf $watches, 1), 't', 'the connection stays while somebody is logged in');
+post($ann, '/logout', [ csrf => $ann->{csrf} ]);
+ok($node->poll_query_until('postgres', sprintf($watches, 0)), 'and is closed when nobody is');
+login($console, 'ann', 'ann pw');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'the next login brings another');
+
+$console->{harness}->signal('TERM');
+ok($console->{harness}->finish, 'SIGTERM ends the console');
+done_testing();
