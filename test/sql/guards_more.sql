@@ -211,6 +211,19 @@ SELECT noetl.complete(queue_id, '2', 'second') FROM noetl.queue WHERE worker_id 
 SELECT status, count(*) FROM noetl.execution WHERE path = 'guards/slot' GROUP BY 1;
 SELECT name, held, waiting FROM noetl.limit_use WHERE name = 'guards';
 
+-- Who gives a task back that is not there locks nobody's execution.
+BEGIN;
+SELECT noetl.release(-5, 'w');
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+
+-- A retry of which something is not said has no delay.
+SELECT noetl.retry_delay(policy, '{}', '{}', attempt, success, 'no', NULL) AS delay
+  FROM (VALUES (NULL::jsonb, 1, false), ('{"max_attempts": 3, "delay": 2}', NULL, false), ('{"max_attempts": 3, "delay": 2}', 1, NULL)) v (policy, attempt, success);
+
+-- What the worker knows does not replace what the context says.
+SELECT rendered_context - '_strict' AS context FROM noetl.render_left('{"n": "{{ a }}"}', '{"a": 1}', '{"a": 2, "b": 3}');
+
 -- Whole numbers are saved into columns of integers, also those that have decimals.
 CREATE ROLE regress_guard_saver;
 CREATE TABLE guard_numbers (id int, big bigint);

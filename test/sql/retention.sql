@@ -181,6 +181,12 @@ ROLLBACK TO here;
 SELECT * FROM noetl.verify(:read);
 SELECT noetl.execute('retention/short') > 0 AS started;
 ROLLBACK;
+-- Nor is a key whose columns have another order the one that is needed.
+ALTER TABLE bare ADD PRIMARY KEY (event_id, execution_id);
+CREATE INDEX ON bare (execution_id, node_name, created_at) WHERE result IS NOT NULL;
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1000, 'execution_start', '{"path": "retention/short"}');
+\set VERBOSITY default
 DROP TABLE bare;
 
 -- In another kind of transaction it could not see what others have begun.
