@@ -149,6 +149,7 @@ struct BrokerState
 								 * the workload has strings for the worker, or none */
 	JsonbValue *entry_tried;	/* meta.transitions of the silent entry, if it ends
 								 * in this evaluation; or NULL */
+	int			items_started;	/* how many items have been started together */
 	List	   *known;			/* values that broker/scope.c remembers */
 	Run		   *end_run;		/* the run of the end, if it ended just now */
 	const Migration *migration; /* of execution_migrated, else NULL */

@@ -17,6 +17,12 @@
 #define ASYNC_CONCURRENCY		8
 #define DISTRIBUTED_CONCURRENCY	1000
 
+/*
+ * An evaluation starts so many items of iterators together, and one of each further
+ * iterator: each takes some kilobytes until the evaluation has been written.
+ */
+#define MOST_STARTED			50000
+
 /* Renders a count; without a template it is "otherwise". */
 static bool
 render_count(const TemplateDoc *doc, Scope *scope, const char *what, int minimum,
@@ -43,6 +49,17 @@ render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 		return true;
 	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise,
 						&iteration->concurrency, error);
+}
+
+/* Lets an iterator begin with no more items than an evaluation may start. */
+static void
+bound_concurrency(Iteration *iteration)
+{
+	BrokerState *state = iteration->state;
+
+	iteration->concurrency = Max(1, Min(iteration->concurrency,
+										MOST_STARTED - state->items_started));
+	state->items_started += Min(iteration->concurrency, iteration->total);
 }
 
 /*
@@ -196,6 +213,7 @@ start_iterator(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	iteration.has_input = true;
 	run->max_attempts = retry_max_attempts(iteration.step->retry, &scope.template);
 	iteration.total = items.count;
+	bound_concurrency(&iteration);
 	emit_started(&iteration, &items);
 	run->state = RUN_OPEN;
 	if (iteration.total == 0)

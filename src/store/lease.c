@@ -106,6 +106,18 @@ begin_scan(const ReadyScan *ready)
 	return scan;
 }
 
+/* Sets a condition on the type. */
+static void
+set_type_key(const ReadyScan *ready, ScanKey key, StrategyNumber strategy, const char *type)
+{
+	RegProcedure function = strategy == BTEqualStrategyNumber ? F_TEXTEQ :
+		strategy == BTLessStrategyNumber ? F_TEXT_LT :
+		strategy == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE;
+
+	ScanKeyEntryInitialize(key, 0, 1, strategy, InvalidOid, ready->index->rd_indcollation[0],
+						   function, CStringGetTextDatum(type));
+}
+
 /*
  * Starts a scan again, with conditions on type, priority (both ends included)
  * and queue_id (at least "id").
@@ -116,10 +128,7 @@ rescan(const ReadyScan *ready, IndexScanDesc scan, StrategyNumber by_type, const
 {
 	ScanKeyData keys[4];
 
-	ScanKeyEntryInitialize(&keys[0], 0, 1, by_type, InvalidOid, ready->index->rd_indcollation[0],
-						   by_type == BTEqualStrategyNumber ? F_TEXTEQ :
-						   by_type == BTGreaterStrategyNumber ? F_TEXT_GT : F_TEXT_GE,
-						   CStringGetTextDatum(type));
+	set_type_key(ready, &keys[0], by_type, type);
 	/* a scan starts at the key of a column only when the columns before are fixed */
 	if (highest == lowest)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(highest));
@@ -189,6 +198,35 @@ comes_after(const ReadyScan *ready, Datum type, const char *other)
 												CStringGetTextDatum(other)));
 }
 
+/*
+ * Finds the next type in the index; false: there is none.  A probe reads an index page to
+ * its end, which may hold hundreds of entries of rows that were leased, so it is limited
+ * to the gap before the next type that is known.
+ */
+static bool
+next_type(const TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan, Datum *type)
+{
+	Oid			collation = ready->index->rd_indcollation[0];
+	const char *known = low_water_next_type(walk->last,
+											walk->strategy == BTGreaterEqualStrategyNumber,
+											collation);
+	ScanKeyData keys[4];
+
+	if (known == NULL)
+	{
+		rescan(ready, scan, walk->strategy, walk->last, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
+		return probe(scan, 1, type);
+	}
+	set_type_key(ready, &keys[0], walk->strategy, walk->last);
+	set_type_key(ready, &keys[1], BTLessStrategyNumber, known);
+	keys[2] = keys[0];
+	keys[3] = keys[1];
+	index_rescan(scan, keys, 4, NULL, 0);
+	if (!probe(scan, 1, type))
+		*type = CStringGetTextDatum(known);
+	return true;
+}
+
 /* Returns the next type in the index, or NULL. */
 static const char *
 walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
@@ -197,8 +235,7 @@ walk_next(TypeWalk *walk, const ReadyScan *ready, IndexScanDesc scan)
 
 	while (!walk->ended)
 	{
-		rescan(ready, scan, walk->strategy, walk->last, PG_INT32_MAX, PG_INT32_MIN, PG_INT64_MIN);
-		if (probe(scan, 1, &next))
+		if (next_type(walk, ready, scan, &next))
 		{
 			walk->strategy = BTGreaterStrategyNumber;
 			if (walk->wrapped && comes_after(ready, next, walk->first))

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 
 #include "store/full_scan.h"
 #include "store/low_water.h"
@@ -551,6 +552,14 @@ find_kind(const char *type, int64 priority)
 	return NULL;
 }
 
+/* Returns whether the index has lately had entries of a kind without a fair_key. */
+static bool
+is_known(const LowWater *kind, TimestampTz now)
+{
+	return now < kind->known_until && kind->known_until - now <= FULL_SCAN_US &&
+		kind->priority > NO_PRIORITY;
+}
+
 /*
  * Returns the next lower priority that this backend knows (store/low_water.h).
  * With many known priorities it returns NO_PRIORITY, and the caller probes.
@@ -566,14 +575,36 @@ low_water_priority(const char *type, int64 below)
 	{
 		const LowWater *kind = &low_water.kinds[i];
 
-		if (now >= kind->known_until || kind->known_until - now > FULL_SCAN_US ||
-			kind->priority <= NO_PRIORITY || strcmp(kind->type, type) != 0)
+		if (!is_known(kind, now) || strcmp(kind->type, type) != 0)
 			continue;
 		known++;
 		if (kind->priority < below && kind->priority > best)
 			best = kind->priority;
 	}
 	return known <= FEW_PRIORITIES ? best : NO_PRIORITY;
+}
+
+/* Returns the next type that this backend knows (store/low_water.h). */
+const char *
+low_water_next_type(const char *after, bool included, Oid collation)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const char *best = NULL;
+
+	for (int i = 0; i < low_water.nkinds; i++)
+	{
+		const char *type = low_water.kinds[i].type;
+		int			order;
+
+		if (!is_known(&low_water.kinds[i], now))
+			continue;
+		order = varstr_cmp(type, strlen(type), after, strlen(after), collation);
+		if ((order > 0 || (order == 0 && included)) &&
+			(best == NULL ||
+			 varstr_cmp(type, strlen(type), best, strlen(best), collation) < 0))
+			best = type;
+	}
+	return best;
 }
 
 /*

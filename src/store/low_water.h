@@ -86,6 +86,13 @@ typedef struct LowWaterScan
 extern int64 low_water_priority(const char *type, int64 below);
 
 /*
+ * Returns the first type after "after" (or that type itself, if "included") of which this
+ * backend has lately seen index entries, in the order of a collation; NULL: there is none.
+ * The index may hold entries of types in between, so the caller has to probe that gap.
+ */
+extern const char *low_water_next_type(const char *after, bool included, Oid collation);
+
+/*
  * Begins a scan.  Must be called before the scan takes its snapshot.  closely:
  * watched transactions are checked now, even if they were checked a moment ago.
  */

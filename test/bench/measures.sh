@@ -562,7 +562,7 @@ measure_items()
     no_fsync
     for path in items all_items; do
         what="100,000 items of mode distributed, 1,000 in flight"
-        [ $path = items ] || what="    all of them in flight"
+        [ $path = items ] || what="    50,000 in flight"
         set -- $(sql <<SQL
 SELECT cpu_of_backend() AS began \\gset
 SELECT count(noetl.execute('bench/$path')) \\g /dev/null

@@ -66,3 +66,21 @@ SELECT path, interrupted < greatest(whole / 2, 15) AS soon FROM took ORDER BY pa
 SELECT * FROM took WHERE NOT interrupted < greatest(whole / 2, 15);
 SELECT count(*) AS executions, (SELECT count(*) FROM noetl.item AS i WHERE i.step_name = 'each') AS items
   FROM noetl.execution AS x WHERE x.path LIKE 'interrupt/%';
+-- An event starts no more than 50,000 items together, whatever its iterators ask for.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: interrupt/two
+workflow:
+- {step: start, next: [first, second]}
+- {step: first, type: iterator, element: x, collection: "{{ range(60000) }}", mode: distributed, concurrency: 60000, task: {type: python, code: y}}
+- {step: second, type: iterator, element: x, collection: "{{ range(100) }}", mode: distributed, concurrency: 100, task: {type: python, code: y}}
+$$) > 0 AS registered;
+SELECT noetl.execute('interrupt/two') AS id \gset
+SELECT node_name, context ->> 'concurrency' AS in_flight FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_started' ORDER BY event_id;
+SELECT node_name, count(*) FROM noetl.queue WHERE execution_id = :id GROUP BY node_name ORDER BY node_name;
+SELECT count(*) FROM noetl.verify(:id);
+-- Each item that ends makes room for one.
+SELECT count(noetl.complete(queue_id, 'null', 'w')) FROM noetl.lease('w', 3) WHERE node_name = 'first';
+SELECT node_name, count(*) FROM noetl.queue WHERE execution_id = :id GROUP BY node_name ORDER BY node_name;
+SELECT noetl.cancel(:id);
