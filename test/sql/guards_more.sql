@@ -191,6 +191,39 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES 
 SELECT event_type, worker_id, meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'save%';
 SELECT noetl.cancel(:id);
 
+-- A task that waits for a slot, and that somebody has made ready by hand, stays with the
+-- worker that has leased it when its turn comes.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: guards/slot
+workflow:
+- {step: a, type: slot, code: x, limits: [{name: guards, concurrency: 1}]}
+$$) > 0 AS registered;
+SELECT count(noetl.execute('guards/slot')) FROM generate_series(1, 2);
+SELECT count(*) FROM noetl.lease('first', 2, types => '{slot}');
+UPDATE noetl.queue SET status = 'queued' WHERE status = 'blocked' AND node_type = 'slot';
+SELECT count(*) FROM noetl.lease('second', types => '{slot}');
+SELECT noetl.complete(queue_id, '1', 'first') FROM noetl.queue WHERE worker_id = 'first';
+SELECT status, worker_id FROM noetl.queue WHERE node_type = 'slot';
+SELECT name, held, waiting FROM noetl.limit_use WHERE name = 'guards';
+SELECT noetl.complete(queue_id, '2', 'second') FROM noetl.queue WHERE worker_id = 'second';
+SELECT status, count(*) FROM noetl.execution WHERE path = 'guards/slot' GROUP BY 1;
+SELECT name, held, waiting FROM noetl.limit_use WHERE name = 'guards';
+
+-- Who gives a task back that is not there locks nobody's execution.
+BEGIN;
+SELECT noetl.release(-5, 'w');
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+
+-- A retry of which something is not said has no delay.
+SELECT noetl.retry_delay(policy, '{}', '{}', attempt, success, 'no', NULL) AS delay
+  FROM (VALUES (NULL::jsonb, 1, false), ('{"max_attempts": 3, "delay": 2}', NULL, false), ('{"max_attempts": 3, "delay": 2}', 1, NULL)) v (policy, attempt, success);
+
+-- What the worker knows does not replace what the context says.
+SELECT rendered_context - '_strict' AS context FROM noetl.render_left('{"n": "{{ a }}"}', '{"a": 1}', '{"a": 2, "b": 3}');
+
 -- Whole numbers are saved into columns of integers, also those that have decimals.
 CREATE ROLE regress_guard_saver;
 CREATE TABLE guard_numbers (id int, big bigint);

@@ -314,3 +314,39 @@ SELECT step, wrong FROM migrate_work('{}', 1);
 SELECT * FROM noetl.migrate(newest('migrate/again'), 2, dry_run => false);
 SELECT step, wrong FROM migrate_work();
 SELECT * FROM migrate_end('migrate/again');
+
+-- What a child without a result tells its parent is the value of its last step with an
+-- action, among the steps of the version that it has ended with.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/last
+workflow:
+- {step: start, next: [a, old, b]}
+- {step: a, type: http, url: x, next: c}
+- {step: old, type: http, url: x, next: c}
+- {step: b, type: http, url: x, on_error: {step: c}, next: c}
+- {step: c}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/last
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: c}
+- {step: b, type: http, url: x, on_error: {step: c}, next: c}
+- {step: c}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/last_parent
+workflow:
+- {step: call, type: playbook, path: migrate/last, version: 1, next: end}
+- {step: end, result: "{{ call }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/last_parent') > 0 AS started;
+SELECT step, wrong FROM migrate_work('{"a": {"of": "a"}, "old": {"of": "old"}}', 2);
+SELECT * FROM noetl.migrate(newest('migrate/last'), 2, dry_run => false);
+SELECT step, wrong FROM migrate_work('{"b": {"fail": "nobody there"}}');
+SELECT * FROM migrate_end('migrate/last');
+SELECT * FROM migrate_end('migrate/last_parent');

@@ -172,13 +172,21 @@ SELECT * FROM maintained() WHERE action <> 'made';
 -- A partition that somebody else has made may lack what the broker needs.
 CREATE TABLE bare PARTITION OF noetl.event FOR VALUES FROM (1000) TO (2000);
 BEGIN;
-SELECT noetl.execute('retention/short') > 0 AS started;
+SELECT noetl.execute('retention/short') AS read \gset
+SELECT * FROM noetl.verify(:read);
 SAVEPOINT here;
 INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1000, 'execution_start', '{"path": "retention/short"}');
 ROLLBACK TO here;
--- The others are as good as before.
+-- The others are as good as before: those that are being read, and those that come.
+SELECT * FROM noetl.verify(:read);
 SELECT noetl.execute('retention/short') > 0 AS started;
 ROLLBACK;
+-- Nor is a key whose columns have another order the one that is needed.
+ALTER TABLE bare ADD PRIMARY KEY (event_id, execution_id);
+CREATE INDEX ON bare (execution_id, node_name, created_at) WHERE result IS NOT NULL;
+\set VERBOSITY terse
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (1000, 'execution_start', '{"path": "retention/short"}');
+\set VERBOSITY default
 DROP TABLE bare;
 
 -- In another kind of transaction it could not see what others have begun.

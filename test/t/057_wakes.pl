@@ -24,6 +24,15 @@ path: wakes/one
 workflow:
 - {step: a, type: python, code: x}
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/two
+workflow:
+- {step: a, type: python, code: x, next: [b, c]}
+- {step: b, type: python, code: x}
+- {step: c, type: python, code: x}
+');
 	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. seconds * 20 LOOP
@@ -60,7 +69,7 @@ my @looks;
 foreach my $seconds ('0.01', '8')
 {
 	my $before = transactions();
-	sql(qq{CALL noetl.wait_for_work('$seconds s')});
+	is(sql(qq{CALL noetl.wait_for_work('$seconds s', '{none}')}), 'f', "nothing comes in $seconds s");
 	push @looks, transactions() - $before;
 }
 cmp_ok($looks[1], '<=', $looks[0] + 3, 'who waits for long looks hardly more often than who waits for a moment');
@@ -110,6 +119,11 @@ woken_by(q{
 	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
 	SELECT execution_id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue, generate_series(1, 2);
 	SELECT noetl.lease('w2', 1)}, 'a lease that leaves others behind');
+woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, NULL, 'w1')},
+	'who completes a task and takes one of the two that follow', q{
+	DELETE FROM noetl.queue;
+	SELECT noetl.execute('wakes/two');
+	SELECT noetl.lease('w1', 1, '2 hours')});
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
 woken_by('SELECT 1', 'the end of a pause', q{

@@ -66,53 +66,62 @@ foreach my $restart (0, 1)
 }
 
 # A lease that has just looked who is late does not look again for a few milliseconds; the
-# next one must nevertheless find what has been committed meanwhile.
-$node->safe_psql('postgres', "BEGIN; SELECT noetl.execute('low_water'); PREPARE TRANSACTION 'early$_'") foreach 1 .. 5;
+# next one must nevertheless find what has been committed meanwhile.  Five times, for tasks
+# of five types, since one look may come at the very moment.
 $node->safe_psql('postgres', q{
-	CREATE PROCEDURE wait_for_lease_until() LANGUAGE plpgsql AS $$
+	SELECT noetl.register(format('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: low_water/%1$s
+workflow:
+- {step: only, type: late%1$s, code: x}
+', i)) FROM generate_series(1, 5) i;
+	CREATE PROCEDURE churn_late(tasks int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. tasks LOOP
+			PERFORM noetl.execute('low_water/' || i % 5 + 1);
+			COMMIT;
+			PERFORM noetl.complete(queue_id, NULL, 'w') FROM noetl.lease('w', types => ARRAY['late' || i % 5 + 1]);
+			COMMIT;
+		END LOOP;
+	END
+	$$;
+	CREATE PROCEDURE wait_for_lease_late() LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. 3000 LOOP
-			EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL lease_until%' AND state = 'active');
+			EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL lease_late%' AND state = 'active');
 			COMMIT;
 			PERFORM pg_sleep(0.02);
 		END LOOP;
 	END
-	$$});
-my $committer = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c', 'CALL wait_for_lease_until()',
-		map { ('-c', 'SELECT pg_sleep(0.05)', '-c', "COMMIT PREPARED 'early$_'") } 1 .. 5 ], '>', \my $committed, IPC::Run::timeout(180));
-is($node->safe_psql('postgres', q{
-	CREATE PROCEDURE lease_until(wanted int, INOUT missed int) LANGUAGE plpgsql AS $$
+	$$;
+	CREATE PROCEDURE lease_late(INOUT missed int) LANGUAGE plpgsql AS $$
 	DECLARE
-		found int := 0;
-		late int;
-		leased int;
+		prepared int;
 	BEGIN
-		WHILE found < wanted LOOP
-			late := count(*) FROM pg_locks WHERE relation = 'noetl.queue'::regclass AND mode = 'RowExclusiveLock' AND pid IS NULL;
-			leased := count(*) FROM noetl.lease('w', 10, types => '{python}');
+		FOR i IN 1 .. 5 LOOP
+			LOOP
+				prepared := count(*) FROM pg_locks WHERE relation = 'noetl.queue'::regclass AND mode = 'RowExclusiveLock' AND pid IS NULL;
+				EXIT WHEN EXISTS (SELECT FROM noetl.lease('w', types => ARRAY['late' || i]));
+				COMMIT;
+				missed := missed + (prepared <= 5 - i)::int;
+			END LOOP;
 			COMMIT;
-			missed := missed + (late + found < wanted AND leased = 0)::int;
-			found := found + leased;
 		END LOOP;
 	END
-	$$;
-	CALL churn(300);
-	SELECT pg_sleep(0.2);
-	CALL churn(300);
+	$$});
+$node->safe_psql('postgres', "BEGIN; SELECT noetl.execute('low_water/$_'); PREPARE TRANSACTION 'late$_'") foreach 1 .. 5;
+my $committer = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-c', 'CALL wait_for_lease_late()',
+		map { ('-c', 'SELECT pg_sleep(0.05)', '-c', "COMMIT PREPARED 'late$_'") } 1 .. 5 ], '>', \my $committed, IPC::Run::timeout(180));
+is($node->safe_psql('postgres', q{
+	CALL churn_late(700);
+	SELECT WHERE pg_sleep(0.2) IS NULL;
+	CALL churn_late(700);
 	-- a lease that meets entries of the last 1024 tasks that were leased looks twice
-	INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
-	SELECT 1, 1, '1:s', 'many', 'many', '{}' FROM generate_series(1, 1100);
-	DO $$
-	BEGIN
-		WHILE EXISTS (SELECT FROM noetl.lease('w', 10, types => '{many}')) LOOP
-			COMMIT;
-		END LOOP;
-	END
-	$$;
-	DELETE FROM noetl.queue WHERE node_type = 'many';
+	CALL churn(1100);
 	SET statement_timeout = '120 s';
-	CALL lease_until(5, 0);
-	SELECT noetl.complete(queue_id, NULL, worker_id) FROM noetl.queue}) =~ s/\nt//gr, "\n0", 'found at once');
+	CALL lease_late(0);
+	SELECT count(*) FROM (SELECT noetl.complete(queue_id, NULL, worker_id) FROM noetl.queue) c}), "0\n5", 'found at once');
 $committer->finish;
 
 # Leased by a prepared transaction, and given up by it; the session goes on.
