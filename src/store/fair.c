@@ -272,7 +272,7 @@ probe(const FairScan *scan, ScanKey keys, int nkeys, int column, Datum *value)
  * transaction writes one, and not longer, as rows may be written by hand.
  */
 bool
-fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id), Store *store)
+fair_any(Store *store)
 {
 	static Oid	storage = InvalidOid;
 	static bool any;
@@ -281,6 +281,7 @@ fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id), Stor
 	bool		known = attach();
 	uint64		now_written = known ? pg_atomic_read_u64(written()) : 0;
 	TimestampTz now = GetCurrentTimestamp();
+	Relation	queue = store_table(store, REL_QUEUE)->relation;
 	FairScan	scan = {.queue = queue, .snapshot = SnapshotAny};
 	Datum		type;
 
@@ -289,7 +290,7 @@ fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id), Stor
 	if (storage == relation_storage(queue) && (any || probed_at == now_written) &&
 		now < until && until - now <= FULL_SCAN_US)
 		return any;
-	scan.index = open_index(store, false);
+	scan.index = store_open_index(store, REL_QUEUE_FAIR_IDX);
 	any = probe(&scan, NULL, 0, 1, &type);
 	storage = relation_storage(queue);
 	probed_at = now_written;

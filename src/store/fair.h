@@ -42,7 +42,6 @@ typedef struct FairScan
 {
 	Relation	queue;
 	Relation	index;			/* by key */
-	Relation	(*open_index) (Store *store, bool by_id);
 	Store	   *store;
 	LowWaterScan *water;
 	Snapshot	snapshot;
@@ -52,8 +51,7 @@ typedef struct FairScan
 /*
  * Returns whether the index may have entries.  Reads it when this session does not know.
  */
-extern bool fair_any(Relation queue, Relation (*open_index) (Store *store, bool by_id),
-					 Store *store);
+extern bool fair_any(Store *store);
 
 /* Notes that this transaction writes a ready task with a key. */
 extern void fair_note_write(void);

@@ -77,7 +77,7 @@ fair_window_read(const FairScan *scan, const char *type, int priority, TupleTabl
 				 bool *skipped)
 {
 	int64		mark = low_water_begin(scan->water, type, FAIR_KIND(priority));
-	Relation	index = scan->open_index(scan->store, true);
+	Relation	index = store_open_index(scan->store, REL_QUEUE_FAIR_ID_IDX);
 	IndexScanDesc by_id = begin_scan(scan, index, type, priority, mark);
 	FairWindow *window = palloc(sizeof(FairWindow));
 	int64		first_ready = 0;

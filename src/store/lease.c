@@ -329,13 +329,6 @@ add_fair_streams(ReadyScan *ready, const FairScan *scan, const char *type)
 	}
 }
 
-/* Opens an index of tasks with a fair_key (FairScan.open_index). */
-static Relation
-open_fair_index(Store *store, bool by_id)
-{
-	return store_open_index(store, by_id ? REL_QUEUE_FAIR_ID_IDX : REL_QUEUE_FAIR_IDX);
-}
-
 /*
  * Adds streams of tasks that have a fair_key, if there are any; when any type will do, for
  * the first portion of the types.
@@ -347,11 +340,10 @@ find_fair_streams(ReadyScan *ready, Store *store, bool first, int ntypes, char *
 	char	   *type;
 
 	if ((ntypes == 0 && !first) ||
-		!fair_any(ready->table->relation, open_fair_index, store))
+		!fair_any(store))
 		return;
 	scan.queue = ready->table->relation;
-	scan.index = open_fair_index(store, false);
-	scan.open_index = open_fair_index;
+	scan.index = store_open_index(store, REL_QUEUE_FAIR_IDX);
 	scan.store = store;
 	scan.water = &ready->water;
 	scan.snapshot = ready->snapshot;

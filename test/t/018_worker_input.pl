@@ -17,17 +17,6 @@ my $node = start_broker();
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my @connect = ('--connect', $node->connstr('postgres'));
 
-# Writes a file with a mode.
-sub keep
-{
-	my ($path, $text, $mode) = @_;
-	open my $file, '>', $path or die "$path: $!";
-	print $file $text;
-	close $file;
-	chmod $mode, $path;
-	return $path;
-}
-
 # Runs the program; returns its exit code, stdout, stderr.
 sub program
 {

@@ -51,17 +51,6 @@ sub serve
 }
 my $port = serve();
 
-# Writes a file with a mode.
-sub keep
-{
-	my ($path, $text, $mode) = @_;
-	open my $file, '>', $path or die "$path: $!";
-	print $file $text;
-	close $file;
-	chmod $mode, $path;
-	return $path;
-}
-
 my $node = start_broker();
 $node->append_conf('postgresql.conf', "log_statement = all\nlog_min_duration_statement = 0\nlog_parameter_max_length = -1");
 $node->reload;

@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(start_broker sql execute execute_step start_worker drain wait_for
-  events_of result_of ended);
+  events_of result_of ended keep);
 
 # The sessions of workers are found by their own name.
 delete $ENV{PGAPPNAME};
@@ -138,6 +138,17 @@ sub ended
 	my ($execution) = @_;
 	return sql("SELECT string_agg(event_type, ',') FROM noetl.event WHERE execution_id = $execution"
 		  . " AND event_type IN ('execution_complete', 'execution_failed', 'execution_cancelled')");
+}
+
+# Writes a file with a mode.
+sub keep
+{
+	my ($path, $text, $mode) = @_;
+	open my $file, '>', $path or die "$path: $!";
+	print $file $text;
+	close $file;
+	chmod $mode, $path;
+	return $path;
 }
 
 1;
