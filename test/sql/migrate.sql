@@ -353,6 +353,7 @@ SELECT * FROM migrate_end('migrate/last_parent');
 -- A log that somebody has changed: a migration that has lost its map, or all of its context,
 -- ends no session.
 SELECT newest('migrate/last') AS id \gset
+BEGIN;
 UPDATE noetl.event SET context = context - 'step_map' WHERE execution_id = :id AND event_type = 'execution_migrated';
 SELECT count(*) > 0 AS found FROM noetl.verify(:id);
 UPDATE noetl.event SET context = context || '{"step_map": 5}' WHERE execution_id = :id AND event_type = 'execution_migrated';
@@ -360,3 +361,4 @@ SELECT count(*) > 0 AS found FROM noetl.verify(:id);
 \set VERBOSITY sqlstate
 UPDATE noetl.event SET context = NULL WHERE execution_id = :id AND event_type = 'execution_migrated';
 SELECT count(*) > 0 AS found FROM noetl.verify(:id);
+ROLLBACK;
