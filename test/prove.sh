@@ -11,7 +11,8 @@
 program="make prove"
 . "$(dirname "$0")/lib.sh"
 
-part=${PART:-1}
+part=${PART:-1} asked=${PROVE:-}
+unset PROVE     # means another thing to the configuration of PostgreSQL
 all="injections explore recover orders joins broker kills workers limits races stress templates arguments memory analyze"
 all+=" assertions mutants repeat"
 explore=4 kills=6 memory=8
@@ -26,7 +27,7 @@ of() { echo $((($1 + part - 1) / part)); }
 runs()
 {
     local run
-    for run in ${PROVE:-$all}; do
+    for run in ${asked:-$all}; do
         case $run in
             explore | kills | memory) seq -f "$run-%g" "${!run}" ;;
             repeat) seq -f 'repeat-%g' "$(of 20)" ;;
