@@ -376,6 +376,10 @@ def drain():
         cursor.execute("SELECT noetl.enqueue_next()")
         cursor.execute("SELECT queue_id FROM noetl.lease('drain', 50, '60 s')")
         rows = cursor.fetchall()
+        # what clients without a name have begun has no lease that could run out
+        cursor.execute("""INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, error)
+            SELECT execution_id, 'action_error', node_name, node_id, current_index, 'its client is gone'
+              FROM noetl.queue WHERE status = 'leased' AND worker_id IS NULL""")
         for (queue_id,) in rows:
             cursor.execute("SELECT noetl.complete(%s, '{\"status\": \"success\", \"data\": {\"n\": 1}}', 'drain')", (queue_id,))
         if not rows:
