@@ -47,7 +47,7 @@ DELETE FROM noetl.event WHERE execution_id = :unknown AND event_type = 'executio
 SELECT pg_sleep(0.5);
 SELECT noetl.enqueue_next();
 SELECT error FROM noetl.execution WHERE execution_id = :known;
-SELECT status, error LIKE 'timed out after 0._%' AS longer FROM noetl.execution WHERE execution_id = :unknown;
+SELECT status, error LIKE 'timed out after %' AND error <> 'timed out after 0.5 seconds' AS longer FROM noetl.execution WHERE execution_id = :unknown;
 SELECT count(*) FROM noetl.reaper_failure;
 SELECT * FROM noetl.verify(:known);
 DELETE FROM noetl.event WHERE execution_id = :unknown;
@@ -88,11 +88,19 @@ SELECT noetl.send('s', '') AS taken_by;
 SELECT status FROM noetl.execution WHERE execution_id = :waits;
 SELECT * FROM noetl.verify(:waits);
 
--- Whoever asks for it has decided what waits for the broker, also where the broker is off, and
--- forgets the failures of executions that are over.
+-- The end of a child whose parent a user has deleted is nobody else's.
+SELECT noetl.execute('due/parent') AS parent \gset
+DELETE FROM noetl.execution WHERE execution_id = :parent;
+SELECT step FROM work('{}', 1);
+SELECT status FROM noetl.execution WHERE parent_execution_id = :parent;
+DELETE FROM noetl.event WHERE execution_id = :parent;
+
+-- Whoever asks for it has decided what waits for the broker, also where the broker is off, unless he
+-- asks for one execution, and forgets the failures of executions that are over.
 SELECT noetl.execute('due/one') AS id, noetl.execute('due/one') AS failed \gset
 SET noetl.broker = off;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT noetl.enqueue_next(:failed);
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT noetl.enqueue_next();
 SELECT status FROM noetl.execution WHERE execution_id = :id;
@@ -199,11 +207,12 @@ DELETE FROM noetl.execution WHERE execution_id IN (:without_items, :without_even
 -- An event whose type nobody knows is about what it says, and no more.
 SELECT noetl.execute('due/one') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'of my own', 'a'), (:id, 'of my own', NULL);
-SELECT node_name, node_id = execution_id::text AS of_the_execution, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'of my own' ORDER BY event_id;
+INSERT INTO noetl.event (execution_id, event_type, node_id) VALUES (:id, 'of my own', 'mine');
+SELECT node_name, nullif(node_id, execution_id::text) AS node_id, node_id = execution_id::text AS of_the_execution, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'of my own' ORDER BY event_id;
 SELECT noetl.cancel(:id);
 
--- Statements that only look alike to a hash are two; a statement that another one begins ends in its
--- own time, and the one around it in its own.
+-- Statements that only look alike to a hash are two, and so are those of two roles; one that failed is
+-- tried anew; a statement that another one begins ends in its own time, and the one around it in its own.
 CREATE TABLE due_saved (n int);
 CREATE ROLE regress_due;
 ALTER TABLE due_saved OWNER TO regress_due;
@@ -230,6 +239,26 @@ path: due/outer
 workflow:
 - {step: a, type: sql, statement: "SELECT public.due_around()", timeout: 2}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: due/broken
+workflow:
+- {step: a, type: sql, statement: SELECT x FROM due_nowhere}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: due/private
+workflow:
+- {step: a, type: sql, statement: SELECT n FROM due_private.numbers}
+$$) > 0 AS registered;
+CREATE ROLE regress_due_other;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_due_other;
+CREATE SCHEMA due_private;
+CREATE TABLE due_private.numbers AS SELECT 1 AS n;
+GRANT USAGE ON SCHEMA due_private TO regress_due;
+GRANT SELECT ON due_private.numbers TO regress_due, regress_due_other;
 CREATE FUNCTION due_around() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM noetl.execute('due/inner');
@@ -239,11 +268,17 @@ END
 $$;
 SET ROLE regress_due;
 SELECT noetl.execute('due/alike') > 0 AS started;
+SELECT noetl.execute('due/broken') > 0 AS started FROM generate_series(1, 2);
+SELECT noetl.execute('due/private') > 0 AS started;
 SELECT noetl.execute('due/outer') > 0 AS started;
+SET ROLE regress_due_other;
+SELECT noetl.execute('due/private') > 0 AS started;
 RESET ROLE;
+SELECT path, started_by, status, error FROM noetl.execution WHERE path IN ('due/broken', 'due/private') ORDER BY execution_id;
 SELECT n FROM due_saved;
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('due/outer');
 DROP FUNCTION due_around();
-DROP OWNED BY regress_due;
-DROP ROLE regress_due;
+DROP SCHEMA due_private CASCADE;
+DROP OWNED BY regress_due, regress_due_other;
+DROP ROLE regress_due, regress_due_other;
 SELECT count(*) FROM noetl.reaper_failure;
