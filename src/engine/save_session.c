@@ -142,8 +142,6 @@ release_new_locks(const LockedKeys *before)
  * ---------------------------------------------------------------------------
  */
 
-static int	hiding = 0;			/* saves, one inside the other */
-
 /* Begins to read what depends on an object. */
 static SysScanDesc
 begin_dependents(Relation depend, Oid class, Oid object)
@@ -208,7 +206,6 @@ hide_temporary(SaveSession *session)
 	session->nowhere = PG_UINT32_MAX;
 	while (SearchSysCacheExists1(NAMESPACEOID, ObjectIdGetDatum(session->nowhere)))
 		session->nowhere--;
-	hiding++;
 	session->hidden = true;
 	SetTempNamespaceState(session->nowhere, session->nowhere);
 	ResetPlanCache();
@@ -226,7 +223,6 @@ save_session_reveal(SaveSession *session)
 	session->hidden = false;
 	SetTempNamespaceState(session->temp, session->temp_toast);
 	ResetPlanCache();
-	hiding--;
 }
 
 /* Returns whether something has been created in a namespace. */
@@ -301,14 +297,17 @@ save_session_leave(SaveSession *session)
 	SetUserIdAndSecContext(session->user, session->context);
 }
 
-/* Outside of the subtransaction again: releases locks that the save left behind. */
+/*
+ * Outside of the subtransaction again: releases locks that the save left behind, and gives
+ * temporary objects back.  The temporary namespace of a save inside another one is empty.
+ */
 void
 save_session_clean(SaveSession *session)
 {
 	Relation	depend;
 
 	release_new_locks(session->locks);
-	if (!OidIsValid(session->nowhere) || hiding > 0)
+	if (!OidIsValid(session->nowhere))
 		return;
 	depend = table_open(DependRelationId, AccessShareLock);
 	forget_relations(depend, NamespaceRelationId, session->temp);
