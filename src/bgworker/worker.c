@@ -61,6 +61,7 @@ look_ahead(Look *look)
 {
 	Store	   *store = store_open(InvalidOid);
 	TimestampTz now = GetCurrentTimestamp();
+	int64		pending = PG_INT64_MIN;
 
 	if (!store_next_timer(store, DT_NOBEGIN, &look->next))
 		look->next = TIMER_NEVER;
@@ -70,6 +71,8 @@ look_ahead(Look *look)
 		if (!store_next_timer(store, now, &look->next))
 			look->next = TIMER_NEVER;
 	}
+	if (store_next_pending(store, &pending))
+		look->overdue = true;
 	if (max_prepared_xacts > 0)
 		look->next = Min(look->next, now + PREPARED_US);
 	store_close(store);

@@ -19,6 +19,8 @@
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
@@ -27,7 +29,6 @@
 #include "utils/elog.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/plancache.h"
 #include "utils/syscache.h"
 
@@ -141,31 +142,58 @@ release_new_locks(const LockedKeys *before)
  * ---------------------------------------------------------------------------
  */
 
-#define MISSED_RELATIONS	32
-
-/* Relations that were invalidated while the temporary namespace was hidden. */
-static Oid	missed[MISSED_RELATIONS];
-static int	nmissed = 0;			/* beyond the array: all */
-static int	hiding = 0;			/* saves, one inside the other */
-
-/* Relcache callback: an entry built anew meanwhile seems another session's. */
-static void
-note_invalidation(Datum arg, Oid relid)
+/* Begins to read what depends on an object. */
+static SysScanDesc
+begin_dependents(Relation depend, Oid class, Oid object)
 {
-	if (hiding == 0)
-		return;
-	if (!OidIsValid(relid) || nmissed >= MISSED_RELATIONS)
-		nmissed = MISSED_RELATIONS + 1;
-	else
-		missed[nmissed++] = relid;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(class));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object));
+	return systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+}
+
+/*
+ * Has the relcache forget the relations of a namespace, their indexes and so on.  An entry
+ * that was built while the temporary namespace was hidden seems another session's.
+ */
+static void
+forget_relations(Relation depend, Oid class, Oid object)
+{
+	SysScanDesc scan = begin_dependents(depend, class, object);
+	List	   *relations = NIL;
+	List	   *constraints = NIL;	/* on which indexes depend */
+	ListCell   *lc;
+	HeapTuple	tuple;
+
+	check_stack_depth();
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->classid == RelationRelationId && form->objid != object)
+			relations = lappend_oid(relations, form->objid);
+		else if (form->classid == ConstraintRelationId)
+			constraints = lappend_oid(constraints, form->objid);
+	}
+	systable_endscan(scan);
+	foreach(lc, relations)
+	{
+		RelationCacheInvalidateEntry(lfirst_oid(lc));
+		forget_relations(depend, RelationRelationId, lfirst_oid(lc));
+	}
+	foreach(lc, constraints)
+		forget_relations(depend, ConstraintRelationId, lfirst_oid(lc));
+	list_free(relations);
+	list_free(constraints);
 }
 
 /* Temporary objects can no longer be found, whoever names them. */
 static void
 hide_temporary(SaveSession *session)
 {
-	static bool registered = false;
-
 	GetTempNamespaceState(&session->temp, &session->temp_toast);
 	if (!OidIsValid(session->temp))
 		return;
@@ -175,14 +203,9 @@ hide_temporary(SaveSession *session)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("a session with temporary objects cannot execute saves in a PostgreSQL with assertions")));
 #endif
-	if (!registered)
-		CacheRegisterRelcacheCallback(note_invalidation, (Datum) 0);
-	registered = true;
 	session->nowhere = PG_UINT32_MAX;
 	while (SearchSysCacheExists1(NAMESPACEOID, ObjectIdGetDatum(session->nowhere)))
 		session->nowhere--;
-	if (hiding++ == 0)
-		nmissed = 0;
 	session->hidden = true;
 	SetTempNamespaceState(session->nowhere, session->nowhere);
 	ResetPlanCache();
@@ -200,7 +223,6 @@ save_session_reveal(SaveSession *session)
 	session->hidden = false;
 	SetTempNamespaceState(session->temp, session->temp_toast);
 	ResetPlanCache();
-	hiding--;
 }
 
 /* Returns whether something has been created in a namespace. */
@@ -208,15 +230,9 @@ static bool
 has_objects(Oid namespace)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	SysScanDesc scan = begin_dependents(depend, NamespaceRelationId, namespace);
 	bool		found;
 
-	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(NamespaceRelationId));
-	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(namespace));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
 	found = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
@@ -281,17 +297,19 @@ save_session_leave(SaveSession *session)
 	SetUserIdAndSecContext(session->user, session->context);
 }
 
-/* Outside of the subtransaction again: releases locks that the save left behind. */
+/*
+ * Outside of the subtransaction again: releases locks that the save left behind, and gives
+ * temporary objects back.  The temporary namespace of a save inside another one is empty.
+ */
 void
 save_session_clean(SaveSession *session)
 {
+	Relation	depend;
+
 	release_new_locks(session->locks);
-	if (!OidIsValid(session->nowhere) || hiding > 0)
+	if (!OidIsValid(session->nowhere))
 		return;
-	if (nmissed > MISSED_RELATIONS)
-		InvalidateSystemCaches();
-	else
-		for (int i = 0; i < nmissed; i++)
-			RelationCacheInvalidateEntry(missed[i]);
-	nmissed = 0;
+	depend = table_open(DependRelationId, AccessShareLock);
+	forget_relations(depend, NamespaceRelationId, session->temp);
+	table_close(depend, AccessShareLock);
 }

@@ -57,3 +57,33 @@ SELECT noetl.execute('family/wide') > 0 AS started;
 SELECT status, count(*), min(error) FROM noetl.execution WHERE parent_execution_id = newest('family/wide') GROUP BY status ORDER BY status;
 RESET noetl.max_family_live;
 SELECT noetl.cancel(newest('family/wide'));
+
+-- A family that is over is forgotten when others are noted.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/leaf
+workflow:
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/many
+workload: {n: 3}
+workflow:
+- {step: each, type: iterator, collection: "{{ range(workload.n) }}", element: n, mode: async, concurrency: 50, on_error: continue, task: {type: playbook, path: family/leaf}}
+$$) > 0 AS registered;
+SET noetl.max_family = 300;
+SELECT noetl.execute('family/many') AS id \gset
+SELECT count(*) FROM noetl.family WHERE root_id = :id;
+SELECT noetl.execute('family/many', '{"n": 900}') AS many \gset
+SELECT count(*) FROM noetl.family WHERE root_id = :id;
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :many GROUP BY status ORDER BY status;
+-- A session that has found a family full refuses no other one's starts.
+SET noetl.max_family = 512;
+SELECT noetl.execute('family/many', '{"n": 700}') AS full \gset
+SELECT noetl.execute('family/many', '{"n": 40}') AS other \gset
+SELECT status, count(*) BETWEEN 1 AND 640 AS some FROM noetl.execution WHERE parent_execution_id = :full GROUP BY status ORDER BY status;
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :other GROUP BY status;
+RESET noetl.max_family;

@@ -266,6 +266,27 @@ CREATE TRIGGER yours AFTER INSERT ON public.other FOR EACH STATEMENT EXECUTE FUN
 INSERT INTO public.other VALUES (1);
 DROP TABLE public.other;
 
+-- Each rule of a table watches its own columns, whatever triggers others have put there, whose names
+-- come first.
+CREATE TABLE public.watched (id int, a int, b int, c int);
+INSERT INTO public.watched VALUES (1, 0, 0, 0);
+SELECT noetl.on_change('public.watched', 'change/ship', 'UPDATE OF a', parameters => '{"of": "a"}', name => 'of a');
+SELECT noetl.on_change('public.watched', 'change/ship', 'UPDATE OF b', parameters => '{"of": "b"}', name => 'of b');
+SELECT noetl.on_change('public.watched', 'change/ship', 'UPDATE', parameters => '{"of": "any"}', name => 'of any');
+CREATE FUNCTION public.no_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER a_1 AFTER UPDATE OF c ON public.watched FOR EACH ROW EXECUTE FUNCTION public.no_change('of b');
+CREATE TRIGGER a_2 AFTER UPDATE OF c ON public.watched FOR EACH ROW EXECUTE FUNCTION noetl.change_fired();
+CREATE TRIGGER a_3 AFTER UPDATE OF c ON public.watched FOR EACH ROW EXECUTE FUNCTION noetl.change_fired('of b', 'c');
+CREATE TRIGGER a_4 AFTER INSERT ON public.watched FOR EACH ROW EXECUTE FUNCTION noetl.change_fired('of b');
+ALTER TABLE public.watched DISABLE TRIGGER a_2, DISABLE TRIGGER a_3;
+UPDATE public.watched SET a = 1;
+UPDATE public.watched SET b = 1;
+UPDATE public.watched SET c = 1;
+UPDATE public.watched SET a = 2, b = 2;
+SELECT workload FROM public.started();
+DROP TABLE public.watched;
+DROP FUNCTION public.no_change();
+
 -- Rows that a foreign key deletes
 CREATE TABLE public.customers (id int PRIMARY KEY);
 CREATE TABLE public.carts (id int, customer int REFERENCES public.customers ON DELETE CASCADE ON UPDATE CASCADE);

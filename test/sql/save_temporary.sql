@@ -45,6 +45,57 @@ SELECT * FROM try('  type: sql
 SELECT * FROM try('  type: python
   code: x
   save: {storage: postgres, table: public.kept, data: {who: beside}}');
+-- Nor do they by the name of the session's own schema, whatever rights they have ...
+SELECT pg_my_temp_schema()::regnamespace AS own \gset
+GRANT USAGE ON SCHEMA :own TO regress_noetl_temporary;
+GRANT ALL ON kept_here TO regress_noetl_temporary;
+SELECT * FROM try('  type: sql
+  statement: SELECT * FROM ' || :'own' || '.kept_here');
+SELECT * FROM try('  type: python
+  code: x
+  save: {storage: postgres, statement: "INSERT INTO ' || :'own' || '.kept_here VALUES (1)"}');
+-- ... and what they see of them, or change, by other ways is still the session's own afterwards.
+DO $$ BEGIN
+    FOR i IN 1 .. 100 LOOP
+        EXECUTE format('CREATE TEMP TABLE kept_%s (id int PRIMARY KEY, long text)', i);
+        EXECUTE format('INSERT INTO kept_%s SELECT 7, string_agg(md5(i::text), '''') FROM generate_series(1, 1000) AS i', i);
+        EXECUTE format('ALTER TABLE kept_%s OWNER TO regress_noetl_temporary', i);
+    END LOOP;
+END $$;
+CREATE FUNCTION kept_all() RETURNS TABLE (tables bigint, length bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    FOR i IN 1 .. 100 LOOP
+        EXECUTE format('SELECT sum(k.id), sum(length(k.long)) FROM kept_%s AS k WHERE k.id = 7', i) INTO tables, length;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+CREATE FUNCTION change_many(own name) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    bytes bigint := 0;
+BEGIN
+    FOR i IN 1 .. 100 LOOP
+        EXECUTE format('ALTER TABLE %I.kept_%s SET (fillfactor = 50)', own, i);
+        bytes := bytes + pg_relation_size(format('%I.kept_%s', own, i)::regclass);
+    END LOOP;
+    RETURN bytes;
+END $$;
+SELECT * FROM try('  type: sql
+  statement: SELECT count(*) AS n FROM pg_class WHERE relpersistence = ''t'' AND pg_relation_size(oid) > 0');
+SELECT status FROM noetl.execution WHERE execution_id = newest('temporary/try');
+SELECT DISTINCT * FROM kept_all();
+SELECT * FROM try('  type: sql
+  statement: SELECT public.change_many(''' || :'own' || ''')');
+SELECT status FROM noetl.execution WHERE execution_id = newest('temporary/try');
+SELECT DISTINCT * FROM kept_all();
+SELECT reloptions, count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname ~ '^kept_\d+$' GROUP BY 1;
+REVOKE USAGE ON SCHEMA :own FROM regress_noetl_temporary;
+DO $$ BEGIN
+    FOR i IN 1 .. 100 LOOP
+        EXECUTE format('DROP TABLE kept_%s', i);
+    END LOOP;
+END $$;
+DROP FUNCTION kept_all(), change_many(name);
 SELECT who FROM kept ORDER BY 1;
 SELECT count(*) FROM kept_here;
 SELECT v.* FROM noetl.execution AS x, noetl.verify(x.execution_id) AS v WHERE path = 'temporary/try';

@@ -162,4 +162,27 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES 
 SELECT event, node, ignored FROM log_of(:x);
 SELECT * FROM noetl.verify(:x);
 DELETE FROM noetl.queue;
+
+-- What cannot be decided on is not counted, and is left alone for a second.
+SELECT noetl.execute('undecided/two') AS x \gset
+SELECT quietly(:x, 7, 'action_completed', 'a', '{"v": 1}');
+SELECT quietly(:x, 8, 'action_completed', 'b', '2');
+CREATE SEQUENCE undecided_tries;
+CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('undecided_tries');
+    RAISE 'not now';
+END $$;
+CREATE TRIGGER refuse_end BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_complete') EXECUTE FUNCTION refuse_end();
+SELECT noetl.enqueue_next();
+SELECT error FROM noetl.reaper_failure WHERE execution_id = :x;
+SELECT clock_timestamp() AS began \gset
+SELECT sum(noetl.enqueue_next()) FROM generate_series(1, 50);
+SELECT last_value BETWEEN 1 AND 2 + extract(epoch FROM clock_timestamp() - :'began'::timestamptz) AS left_alone FROM undecided_tries;
+DROP TRIGGER refuse_end ON noetl.event;
+DROP FUNCTION refuse_end();
+DROP SEQUENCE undecided_tries;
+SELECT noetl.enqueue_next(:x);
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
 DROP FUNCTION quietly, log_of;

@@ -58,6 +58,20 @@ workflow:
 		SELECT noetl.register('
 apiVersion: noetl.io/v1
 kind: Playbook
+path: timer/call
+workflow:
+- {step: call, type: playbook, path: timer/long}
+');
+		SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: timer/queue
+workflow:
+- {step: a, type: shell, command: x, queue_timeout: 0.5}
+');
+		SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
 path: timer/execution
 timeout: 0.6
 workflow:
@@ -165,6 +179,23 @@ is( $node->safe_psql('postgres', qq{
 	SELECT max(created_at) FILTER (WHERE meta ->> 'kind' = 'timed_out') - max(created_at) FILTER (WHERE event_type = 'action_started') < interval '30 s'
 	  FROM noetl.event WHERE execution_id = $execution}), 't', '... when its time is over');
 $node->safe_psql('postgres', "SELECT noetl.cancel($execution)");
+# A task that nobody leases in time, and the end of a child whose parent is busy, while nothing
+# else is due.
+$execution = $node->safe_psql('postgres', q{SELECT noetl.execute('timer/call')});
+$node->safe_psql('postgres', q{SELECT noetl.lease('w', 1, '1 h', '{http}')});
+ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due');
+my ($hold, $held) = ("BEGIN;\nINSERT INTO noetl.event (execution_id, event_type) VALUES ($execution, 'note');\nSELECT 'held';\n", '');
+my $holder = session(\$hold, \$held);
+$holder->pump until $held =~ /held/;
+$node->safe_psql('postgres', q{SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE node_type = 'http'});
+is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.pending WHERE execution_id = $execution"), '1', 'the parent is busy');
+sleep 1;    # the timer looks meanwhile, in vain
+$hold .= "COMMIT;\n\\q\n";
+$holder->finish;
+ok(wait_for($node, 'postgres', "SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $execution"), 'the end of a child is told to it later');
+ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due again');
+$node->safe_psql('postgres', q{SELECT noetl.execute('timer/queue')});
+ok(wait_for($node, 'postgres', sprintf($failed, 'timer/queue')), 'a task is not leased in time');
 # Children and their retry.
 $node->safe_psql('postgres', q{SELECT noetl.execute('timer/parent')});
 ok(wait_for($node, 'postgres', sprintf($failed, 'timer/parent')), 'children time out');

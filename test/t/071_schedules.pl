@@ -84,6 +84,20 @@ ok(wait_for($node, $asleep), 'nothing is due again');
 $node->safe_psql('quiet', q{UPDATE noetl.schedule SET next_at = clock_timestamp(); SELECT pg_sleep(0.01), noetl.enqueue_next()});
 ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'work'}, 'quiet'), 'a schedule goes on from where it was served');
 $node->safe_psql('quiet', q{SELECT noetl.unschedule('work')});
+# What has waited for the last execution to end begins then.
+$node->safe_psql(
+	'quiet', q{
+	SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
+	SELECT noetl.schedule('queued', 'work', '@yearly', overlap => 'queue')});
+for my $time (1 .. 2)
+{
+	$node->safe_psql('quiet', q{UPDATE noetl.schedule SET next_at = clock_timestamp(); SELECT pg_sleep(0.01), noetl.enqueue_next()});
+}
+is($node->safe_psql('quiet', q{SELECT queued_at IS NOT NULL FROM noetl.schedule}), 't', 'a time waits for the end of the last execution');
+ok(wait_for($node, $asleep), 'nothing is due once more');
+$node->safe_psql('quiet', q{INSERT INTO noetl.event (execution_id, event_type, node_name) SELECT execution_id, 'action_completed', 'a' FROM noetl.queue});
+ok(wait_for($node, q{SELECT count(*) = 2 FROM noetl.execution WHERE schedule = 'queued'}, 'quiet'), 'it begins with this end');
+$node->safe_psql('quiet', q{SELECT noetl.unschedule('queued')});
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -106,5 +106,38 @@ note(sprintf 'ready %.1f s after the jump', time - $since);
 is($node->safe_psql('postgres', 'SELECT status FROM noetl.queue'), 'queued', 'the timer looks at the clock now and then');
 ok($node->poll_query_until('quiet', "SELECT status = 'queued' FROM noetl.queue"), 'in each database where a lease has ended');
 
+# What a session has failed with is left alone for a second, whatever the clock says then.
+$node->safe_psql(
+	'postgres', q{
+	SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: short, timeout: 0.01, workflow: [{step: a, type: python, code: x}]}');
+	CREATE SEQUENCE tries;
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM nextval('tries') WHERE current_setting('application_name') = 'here';
+		RAISE 'not now';
+	END $$;
+	CREATE TRIGGER refuse BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_failed') EXECUTE FUNCTION refuse();
+	ALTER TABLE noetl.reaper_failure ADD CONSTRAINT nobody_says CHECK (error <> 'not now');
+	CREATE PROCEDURE try_until(tried int) LANGUAGE plpgsql AS $$
+	BEGIN
+		FOR i IN 1 .. 600 LOOP
+			PERFORM noetl.enqueue_next();
+			COMMIT;
+			EXIT WHEN tried <= (SELECT last_value FROM tries WHERE is_called);
+			PERFORM pg_sleep(0.05);
+		END LOOP;
+	END $$});
+is( $node->safe_psql(
+		'postgres', qq{
+	SET application_name = 'here';
+	SELECT noetl.execute('short') IS NULL;
+	\\! echo 7200000000 >'$clock.new' && mv '$clock.new' '$clock'
+	CALL try_until(1);
+	\\! echo 3600000000 >'$clock.new' && mv '$clock.new' '$clock'
+	CALL try_until(2);
+	SELECT last_value >= 2 FROM tries}),
+	"f\nt", 'who has failed before the clock went back tries again');
+
 $node->stop;
 done_testing();
