@@ -146,6 +146,8 @@ DROP ROLE regress_flow;
 -- A step of a loop takes each branch that comes, also with join: any.
 SELECT (outcome(told(E'- {step: start, next: a}\n- {step: a, join: any, type: python, code: x, next: b}\n- {step: b, type: python, code: x, next: [{when: "{{ a < 3 }}", then: a}, {then: end}]}\n- {step: end, result: "{{ a }}"}', '{"a": 2, "b": 1}', 4))).*;
 SELECT max(node_id) ~ ':a:3$' AS third FROM noetl.queue WHERE execution_id = newest('flow/it');
+SELECT (outcome(told(E'- {step: start, next: a}\n- {step: a, join: any, type: python, code: x, next: b}\n- {step: b, type: python, code: x, next_mode: exclusive, next: [{when: "{{ a < 3 }}", then: a}, {then: end}]}\n- {step: end, result: "{{ a }}"}', '{"a": 2, "b": 1}', 4))).*;
+SELECT max(node_id) ~ ':a:3$' AS third FROM noetl.queue WHERE execution_id = newest('flow/it');
 
 -- A transition that raises, of a step that is held: the log says what became of each.
 SELECT told(E'- {step: a, type: python, code: x, on_error: hold, next: [{when: "{{ a.x / 0 > 1 }}", then: b}]}\n- {step: b}', '{"a": {"x": 1}}') AS id \gset
@@ -154,6 +156,7 @@ SELECT event_type, meta FROM noetl.event WHERE execution_id = :id AND event_type
 -- What a step has done is saved by a worker; a save that fails is held, and resumed alone.
 SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], data: {d: 7}, task: {type: python, code: x}, save: {storage: http, url: x, data: {x: "{{ results }}", d: "{{ d }}"}}, on_error: hold, next: end}\n- {step: end, result: "{{ s }}"}', '{"s": {"v": 1}}', 2) AS id \gset
 SELECT queue_id, action ->> 'type' AS type FROM noetl.lease('w') \gset
+SELECT parent_event_id = (SELECT min(event_id) FROM noetl.event WHERE execution_id = :id) AS from_start FROM noetl.queue WHERE execution_id = :id;
 SELECT :'type' AS type, noetl.fail(:queue_id, 'no', 'w') AS failed;
 SELECT step_name, state, context FROM noetl.run WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
@@ -167,6 +170,17 @@ SELECT noetl.retry(:id, 's') AS resumed;
 SELECT action -> 'type' AS type, action -> 'data' AS data, attempts FROM noetl.queue WHERE execution_id = :id;
 SELECT step FROM work('{"s": 5}');
 SELECT (outcome(:id)).*;
+
+-- What is held because it could not be rendered has no context of a task.
+SELECT told('- {step: s, type: python, code: x, url: "{{ 1 / 0 }}", save: {storage: http, url: "{{ s }} {{ s.x }}"}, on_error: hold}') AS id \gset
+SELECT step_name, state, context FROM noetl.run WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- The results of an iterator that are too large for one value stay with the items.
+SET noetl.template_max_output = '1kB';
+SELECT answer, (outcome(told(E'- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2, 3], task: {type: python, code: x}, next: end}\n- {step: end, result: ["{{ this is defined }}", "{{ s is none }}"]}', jsonb_build_object('s', value)))).*
+  FROM (VALUES ('text', to_jsonb(repeat('x', 500))), ('less text', to_jsonb(repeat('x', 100))), ('object', jsonb_build_object('x', repeat('x', 500))), ('list', to_jsonb(string_to_array(repeat('xxxxxxxxx,', 50), ','))), ('numbers', '1')) v (answer, value);
+RESET noetl.template_max_output;
 
 CREATE FUNCTION refusal() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
