@@ -18,6 +18,9 @@ $$;
 -- The keys of a task.
 SELECT key, status, error FROM unnest(ARRAY[
     'code: "{{ 1 / zero }}"', 'url: "{{ 1 / zero }}"', 'data: {a: "{{ 1 / zero }}"}', 'timeout: "{{ 1 / zero }}"', 'queue_timeout: "{{ 1 / zero }}"',
+    'timeout: "{{ env.T }}"', 'timeout: "{{ [1] }}"', 'timeout: "{{ -1 + zero }}"', 'timeout: "{{ ''x'' }}"', 'timeout: "{{ none }}"', 'timeout: "{{ '''' }}"',
+    'priority: "{{ [1] }}"', 'priority: "{{ ''5'' }}"', 'priority: "{{ ''5x'' }}"', 'priority: "{{ ''nan'' }}"', 'priority: "{{ none }}"', 'priority: "{{ '''' }}"', 'priority: "{{ env.P }}"', 'priority: "{{ true }}"',
+    'fairness: {key: k, weight: "{{ [1] }}"}', 'fairness: {key: k, weight: "{{ ''x'' }}"}', 'fairness: {key: k, weight: "{{ none }}"}', 'fairness: {key: "{{ none }}"}',
     'priority: "{{ 1 / zero }}"', 'fairness: {key: "{{ 1 / zero }}"}', 'fairness: {key: k, weight: "{{ 1 / zero }}"}',
     'limits: {name: n, concurrency: 1, key: "{{ 1 / zero }}"}',
     'when: "{{ 1 / zero }}"', 'next: [{when: "{{ 1 / zero }}", then: end}]', 'next: [{then: end, data: {a: "{{ 1 / zero }}"}}]', 'result: "{{ 1 / zero }}"']) key,
