@@ -58,7 +58,7 @@ SELECT key, status, error FROM unnest(ARRAY['code: "{{ 1 / n }}"', 'url: "{{ 1 /
 -- Those of a step that saves, of a save of another step, and of one that executes a statement.
 SELECT key, status, error FROM unnest(ARRAY[
     'table: "{{ 1 / zero }}", data: {a: 1}', 'table: t, data: {a: 1}, mode: "{{ 1 / zero }}"', 'table: t, data: {a: 1}, mode: upsert, key: "{{ 1 / zero }}"', 'table: t, data: {a: "{{ 1 / zero }}"}', 'statement: "{{ 1 / zero }}"', 'statement: SELECT 1, params: {a: "{{ 1 / zero }}"}',
-    'table: t, data: {a: 1}, mode: "{{ [1] }}"', 'table: "{{ [1] }}", data: {a: 1}', 'table: t, data: {a: 1}, mode: "{{ ''no'' }}"', 'statement: "{{ [1] }}"']) key,
+    'table: t, data: {a: 1}, mode: "{{ [1] }}"', 'table: "{{ [1] }}", data: {a: 1}', 'table: "{{ 1 / zero }}", mode: upsert, key: "{{ 1 + ''a'' }}", data: {a: 1}', 'table: t, mode: upsert, key: "{{ 1 / zero }}", data: {a: "{{ 1 + ''a'' }}"}', 'table: "{{ 1 / zero }}", mode: "{{ 1 + ''a'' }}", data: {a: 1}', 'table: t, data: {a: 1}, mode: "{{ ''no'' }}"', 'statement: "{{ [1] }}"']) key,
     unnest(ARRAY['type: save, storage: postgres, ', 'type: python, code: x, save: {storage: postgres, ', 'type: save, args: {b: "{{ 1 / zero }}"}, storage: postgres, ']) kind,
     breaks(kind || key || CASE WHEN kind LIKE '%{storage%' THEN '}' ELSE '' END) b;
 SELECT key, status, error FROM unnest(ARRAY[
