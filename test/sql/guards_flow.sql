@@ -98,6 +98,35 @@ SELECT regexp_replace(node_id, '\d+:', '') AS node, status, worker_id FROM noetl
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:id, 'action_completed', 's', 'w', '2'), (:id, 'action_completed', 's', 'w', '3');
 SELECT event_type, regexp_replace(node_id, '\d+:', '') AS node, result, meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed' ORDER BY event_id;
 
+-- A node_id of another execution, or of another step, tells nothing: the oldest leased visit it is.
+SELECT told(E'- {step: start, next: [a, b, c]}\n- {step: a, type: noop, next: s}\n- {step: b, type: noop, next: s}\n- {step: c, type: noop, next: s}\n- {step: s, type: python, code: x, join: each}', '{}', 0) AS id \gset
+SELECT (noetl.lease('w')).attempts FROM generate_series(1, 3);
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id, result) VALUES (:id, 'action_completed', 's', concat(:id + 1, ':s:3'), 'w', '1'), (:id, 'action_completed', 's', concat(:id, '/s:3'), 'w', '2');
+SELECT regexp_replace(node_id, '\d+:', '') AS node, status, worker_id FROM noetl.queue WHERE execution_id = :id ORDER BY queue_id;
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id, result) VALUES (:id, 'action_completed', 's', concat(:id, ':s:3'), 'w', '3');
+SELECT regexp_replace(node_id, '\d+:', '') AS node, status, worker_id FROM noetl.queue WHERE execution_id = :id ORDER BY queue_id;
+SELECT * FROM noetl.verify(:id);
+
+-- Who says the parent of an event, and not the visit, is told the visit; a lease without a
+-- worker is nobody's.
+SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: noop, next: s}\n- {step: b, type: noop, next: s}\n- {step: s, type: python, code: x, join: each}', '{}', 0) AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 's');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id) VALUES (:id, 'action_started', 's', concat(:id, ':s:2'), 'w');
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_event_id, result) SELECT :id, 'action_completed', 's', 'w', min(event_id), '1' FROM noetl.event WHERE execution_id = :id;
+SELECT event_type, regexp_replace(node_id, '\d+:', '') AS node, worker_id FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'action%' ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+
+-- What several branches give to a join is laid over each other in the order of the playbook, of
+-- the visits of one step in theirs.
+SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: python, code: x, next: {step: j, data: {k: a, a: 1}}}\n- {step: b, type: python, code: x, next: {step: j, data: {k: b, b: 1}}}\n- {step: j, type: python, code: x}', '{}', 0) AS id \gset
+SELECT queue_id FROM noetl.lease('w', 2) WHERE node_name = 'b' \gset b_
+SELECT noetl.complete(:b_queue_id, '1', 'w'), noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE execution_id = :id AND node_name = 'a';
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id = :id;
+SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: noop, next: c}\n- {step: b, type: noop, next: c}\n- {step: c, join: each, type: python, code: x, next: {step: j, data: {k: "{{ c }}"}}}\n- {step: j, type: python, code: x, join: all}', '{}', 0) AS id \gset
+SELECT array_agg(queue_id ORDER BY queue_id DESC) AS tasks FROM noetl.lease('w', 2) \gset
+SELECT noetl.complete((:'tasks'::bigint[])[1], '2', 'w'), noetl.complete((:'tasks'::bigint[])[2], '1', 'w');
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id = :id;
+
 -- A task has one deadline, also when its lease is lost; the number of an attempt that is too
 -- large for one counts as none.
 SELECT told('- {step: s, type: python, code: x, timeout: 60}', '{}', 0) AS id \gset

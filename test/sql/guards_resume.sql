@@ -93,6 +93,14 @@ SELECT told('- {step: s, type: python, code: x, on_error: hold}', '{"s": {"fail"
 INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:id, 'step_failed', 's', 'by hand');
 SELECT (outcome(:id)).*;
 
+-- What a task is told under the name of a result is none.
+SELECT told(E'- {step: s, type: python, code: x, data: {this: 5}, save: {storage: http, url: "{{ this }}"}, on_error: hold, next: end}\n- {step: end}', '{"s": {"fail": "no"}}') AS id \gset
+SELECT step_name, state, context FROM noetl.run WHERE execution_id = :id;
+SELECT noetl.retry(:id, 's') AS resumed;
+SELECT action -> 'type' AS type, context FROM noetl.queue WHERE execution_id = :id;
+SELECT step FROM work();
+SELECT (outcome(:id)).*;
+
 -- A step that waits for what its worker has started goes on waiting when the execution is redriven.
 SELECT told(E'- {step: s, type: python, code: x, next: end}\n- {step: end, result: "{{ s }}"}', '{}', 0) AS id \gset
 SELECT noetl.execute('resume/child') AS child \gset
@@ -107,6 +115,22 @@ SELECT step_name, state, context - 'event_id' AS context FROM noetl.run WHERE ex
 SELECT execution_id = :child AS is_child, status FROM noetl.execution WHERE execution_id >= :id ORDER BY execution_id;
 SELECT step FROM work('{"one": 5}');
 SELECT (outcome(:id)).*;
+
+-- What has begun in the evaluation that fails is withdrawn before the compensations begin.
+SELECT told(E'- {step: a, type: python, code: x, compensate: {type: python, code: undo}, next: [x, w, c]}\n- {step: x, type: playbook, path: resume/child}\n- {step: w, type: wait, signal: never}\n- {step: c, type: playbook, path: resume/nowhere}', '{}', 1) AS id \gset
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT path, status FROM noetl.execution WHERE execution_id >= :id ORDER BY execution_id;
+SELECT * FROM noetl.verify(:id);
+SELECT step FROM work();
+SELECT (outcome(:id)).*;
+
+-- An item whose end is not in the log has no result, and no error.
+SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2, 3], on_error: continue, task: {type: python, code: x}, next: end}\n- {step: end, result: "{{ s }}"}', '{"s": "one"}', 1) AS id \gset
+SELECT count(*) FROM work('{"s": {"fail": "no"}}', 1);
+DELETE FROM noetl.event WHERE execution_id = :id AND event_type IN ('iteration_completed', 'action_completed');
+SELECT count(*) FROM work('{"s": "three"}', 1);
+SELECT event_type, result FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_completed';
+SELECT status, result FROM noetl.execution WHERE execution_id = :id;
 
 -- Compensations of one evaluation see each its own result.
 SELECT told(E'- {step: x, type: python, code: x, next: a}\n- {step: a, type: wait, signal: p, compensate: {type: http, url: "undo {{ result }}"}, next: b}\n- {step: b, type: wait, signal: q, compensate: {type: http, url: "undo {{ result }}"}, next: c}\n- {step: c, type: playbook, path: resume/nowhere}', '{}', 0) AS id \gset
@@ -126,7 +150,7 @@ SELECT event_type, node_name, error, meta FROM noetl.event WHERE execution_id = 
 -- branch descends from counts where the new version still tells branches apart.
 SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: python, code: x, next: s}\n- {step: b, type: python, code: x, next: s}\n- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], task: {type: python, code: x}, next: end}\n- {step: end, result: "{{ s }}"}', '{}', 1) AS id \gset
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: resume/it\nworkflow:\n- {step: start, next: [a, b]}\n- {step: a, type: python, code: x, next: s}\n- {step: b, type: python, code: x, next: s}\n- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2, 3], task: {type: python, code: x}, next: end}\n- {step: end, result: "{{ s }}"}') > 0 AS registered;
-SELECT * FROM noetl.migrate(:id, dry_run => false);
+SELECT severity, step, regexp_replace(message, '\d+', 'N') AS message FROM noetl.migrate(:id, dry_run => false);
 SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
 SELECT count(*) FROM work('{"s": 5}');
 SELECT (outcome(:id)).*;
