@@ -72,6 +72,14 @@ END
 $$;
 SELECT logged, retried(:id, logged) FROM unnest(ARRAY[NULL, '{}', '{"collection": 3}', '{"collection": {"a": 1}}', '{"collection": [1, 1, 1, 1]}']::jsonb[]) logged;
 
+-- What waits of an iterator that was resumed is what has not begun since.
+SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, concurrency: 1, collection: [0, 1, 2], on_error: hold, task: {type: http, url: "{{ 2 / n }}"}, next: end}\n- {step: end, result: "{{ s }}"}', '{"s": {"fail": "no"}}') AS id \gset
+SELECT noetl.retry(:id, 's') AS resumed;
+SELECT regexp_replace(node_id, '\d+:', '') AS node, action -> 'url' AS url FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT count(*) FROM work('{"s": 7}');
+SELECT * FROM noetl.verify(:id);
+
 -- Of an iterator that has done all of its items, only the end is tried again.
 SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], on_error: hold, task: {type: python, code: x}, next: [{when: "{{ s[0] / 0 > 1 }}", then: end}]}\n- {step: end, result: "{{ s }}"}', '{"s": 7}') AS id \gset
 SELECT * FROM log_of(:id, 'held|iteration_completed|iterator');
