@@ -263,5 +263,7 @@ SELECT noetl.enqueue_next(:id);
 SELECT (outcome(:id)).*;
 SELECT count(*) FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path LIKE 'flow/%' AND execution_id > 0;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING' AND path LIKE 'flow/%';
+SELECT count(noetl.complete(queue_id, '{}', worker_id)) > 0 AS left_over FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.path LIKE 'flow/%';
+SELECT count(*) AS tasks FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.path LIKE 'flow/%';
 RESET client_min_messages;
 DROP FUNCTION refusal(), play(text, jsonb, text), outcome(bigint), told(text, jsonb, int, jsonb, text), items(text, text, text);

@@ -139,6 +139,8 @@ DELETE FROM noetl.event WHERE execution_id = :id AND event_type IN ('iteration_c
 SELECT count(*) FROM work('{"s": "three"}', 1);
 SELECT event_type, result FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_completed';
 SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- Compensations of one evaluation see each its own result.
 SELECT told(E'- {step: x, type: python, code: x, next: a}\n- {step: a, type: wait, signal: p, compensate: {type: http, url: "undo {{ result }}"}, next: b}\n- {step: b, type: wait, signal: q, compensate: {type: http, url: "undo {{ result }}"}, next: c}\n- {step: c, type: playbook, path: resume/nowhere}', '{}', 0) AS id \gset
@@ -186,5 +188,6 @@ SELECT what, m.* FROM (VALUES
     ('not there', '{}', E'- {step: start, next: [a, b, z]}\n- {step: a, type: python, code: x, next: d}\n- {step: b, type: python, code: x, next: d}\n- {step: d, join: each, type: python, code: x, next: j}')) v (what, data, steps),
     migrated(data, steps) m;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING' AND path = 'resume/it';
+SELECT count(noetl.complete(queue_id, '{}', worker_id)) > 0 AS left_over FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.path LIKE 'resume/%';
 DROP FUNCTION migrated(text, text), retried(bigint, jsonb), refused(text), log_of(bigint, text), outcome(bigint), told(text, jsonb, int);
 RESET client_min_messages;

@@ -38,9 +38,9 @@ SELECT key, status, error FROM unnest(ARRAY[
 
 -- Those of a step that starts a playbook.
 SELECT key, status, error FROM unnest(ARRAY[
-    'path: "{{ 1 / zero }}"', 'content: "{{ 1 / zero }}"', 'path: p, version: "{{ 1 / zero }}"', 'path: p, priority: "{{ 1 / zero }}"', 'path: p, timeout: "{{ 1 / zero }}"',
-    'path: p, data: {a: "{{ 1 / zero }}"}', 'path: ""', 'path: "{{ '''' }}"', 'path: p, version: 1.5', 'path: p, version: -1', 'path: p, version: "{{ -1 }}"', 'path: p, version: 2147483648', 'path: p, version: 99999999999999999999',
-    'path: p, version: 1x', 'path: p, version: "{{ 2 + zero }}"', 'path: p, version: "{{ '''' }}"', 'path: p, version: Latest']) key,
+    'path: "{{ 1 / zero }}"', 'content: "{{ 1 / zero }}"', 'path: none/p, version: "{{ 1 / zero }}"', 'path: none/p, priority: "{{ 1 / zero }}"', 'path: none/p, timeout: "{{ 1 / zero }}"',
+    'path: none/p, data: {a: "{{ 1 / zero }}"}', 'path: ""', 'path: "{{ '''' }}"', 'path: none/p, version: 1.5', 'path: none/p, version: -1', 'path: none/p, version: "{{ -1 }}"', 'path: none/p, version: 2147483648', 'path: none/p, version: 99999999999999999999',
+    'path: none/p, version: 1x', 'path: none/p, version: "{{ 2 + zero }}"', 'path: none/p, version: "{{ '''' }}"', 'path: none/p, version: Latest']) key,
     breaks('type: playbook, ' || key) b;
 
 -- Those of an iterator, and of the playbook that it starts for an item.
@@ -48,9 +48,9 @@ SELECT key, status, error FROM unnest(ARRAY[
     'collection: "{{ 1 / zero }}"', 'collection: [1], data: {a: "{{ 1 / zero }}"}', 'collection: [1], limit: "{{ 1 / zero }}"', 'collection: [1], chunk: "{{ 1 / zero }}"', 'collection: [1], concurrency: "{{ 1 / zero }}"',
     'collection: [1], timeout: "{{ 1 / zero }}"', 'collection: [1], priority: "{{ 1 / zero }}"', 'collection: [1], where: "{{ 1 / zero }}"', 'collection: [1], order_by: "{{ 1 / zero }}"',
     'collection: [1], limit: -1', 'collection: [1], chunk: "{{ zero }}"', 'collection: [1], concurrency: "{{ zero }}"', 'collection: [1], limit: "{{ 0.5 }}"', 'collection: [1], limit: "{{ ''x'' }}"']) key,
-    breaks('type: iterator, mode: async, element: n, task: {type: playbook, path: p}, ' || key) b;
+    breaks('type: iterator, mode: async, element: n, task: {type: playbook, path: none/p}, ' || key) b;
 SELECT key, status, error FROM unnest(ARRAY[
-    'path: "{{ 1 / zero }}"', 'path: "{{ 1 / n }}"', 'content: "{{ 1 / n }}"', 'path: p, version: "{{ 1 / n }}"', 'path: p, priority: "{{ 1 / n }}"', 'path: p, data: {a: "{{ 1 / n }}"}']) key,
+    'path: "{{ 1 / zero }}"', 'path: "{{ 1 / n }}"', 'content: "{{ 1 / n }}"', 'path: none/p, version: "{{ 1 / n }}"', 'path: none/p, priority: "{{ 1 / n }}"', 'path: none/p, data: {a: "{{ 1 / n }}"}']) key,
     breaks(format('type: iterator, mode: async, element: n, collection: [0], task: {type: playbook, %s}', key)) b;
 SELECT key, status, error FROM unnest(ARRAY['code: "{{ 1 / n }}"', 'url: "{{ 1 / n }}"', 'data: {a: "{{ 1 / n }}"}', 'timeout: "{{ 1 / n }}"', 'priority: "{{ 1 / n }}"', 'queue_timeout: "{{ 1 / n }}"', 'limits: {name: n, concurrency: 1, key: "{{ 1 / n }}"}']) key,
     breaks(format('type: iterator, mode: distributed, element: n, collection: [0], task: {type: http, %s}', key)) b;
