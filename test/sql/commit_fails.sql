@@ -50,6 +50,24 @@ SELECT result, count(*) FROM noetl.event WHERE event_type = 'action_completed' A
 SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path = 'fails/slot';
 SELECT count(*) FROM noetl.slot WHERE name = 'fails';
 
+-- A prepared transaction has settled nothing, and its slots are not what later ones of the
+-- session give up: they are held when it is rolled back.
+SELECT count(noetl.execute('fails/slot')) FROM generate_series(1, 2);
+SELECT count(*) FROM noetl.lease('w', 2, '1 hour', '{fails}');
+SELECT current_setting('max_prepared_transactions') <> '0' AS can_prepare \gset
+\if :can_prepare
+BEGIN;
+DO $$BEGIN PERFORM noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE worker_id = 'w'; END$$;
+PREPARE TRANSACTION 'fails';
+DO $$BEGIN PERFORM 1; END$$;
+ROLLBACK PREPARED 'fails';
+\endif
+SELECT noetl.execute('fails/slot') > 0 AS started;
+:look;
+SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path = 'fails/slot';
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'fails/slot' AND status = 'RUNNING';
+DELETE FROM noetl.queue WHERE node_type = 'fails';
+
 -- A playbook that was registered is not there.
 BEGIN;
 SELECT noetl.register($$
