@@ -84,6 +84,10 @@ ok(wait_for($node, $asleep), 'nothing is due again');
 $node->safe_psql('quiet', q{UPDATE noetl.schedule SET next_at = clock_timestamp(); SELECT pg_sleep(0.01), noetl.enqueue_next()});
 ok(wait_for($node, q{SELECT count(*) > 2 FROM noetl.execution WHERE schedule = 'work'}, 'quiet'), 'a schedule goes on from where it was served');
 $node->safe_psql('quiet', q{SELECT noetl.unschedule('work')});
+ok(wait_for($node, $asleep), 'nothing is due any more');
+$node->safe_psql('quiet', q{SELECT noetl.schedule('new', 'tick', 'every 1 second', overlap => 'allow')});
+ok(wait_for($node, q{SELECT count(*) > 1 FROM noetl.execution WHERE schedule = 'new'}, 'quiet'), 'a new schedule is heard of');
+$node->safe_psql('quiet', q{SELECT noetl.unschedule('new')});
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');
