@@ -350,9 +350,10 @@ workflow:
 %s
 - {step: %s, type: http, url: x, next: end}
 - {step: end}
-$$, string_agg(format('- {step: p%s, result: 1, next: %s}', i, CASE WHEN i < 30 THEN 'p' || i + 1 ELSE last END), E'\n' ORDER BY i), last)) > 0 AS registered
+$$, string_agg(format('- {step: p%s, type: http, url: x, next: %s}', i, CASE WHEN i < 30 THEN 'p' || i + 1 ELSE last END), E'\n' ORDER BY i), last)) > 0 AS registered
   FROM generate_series(1, 30) i, unnest(ARRAY['old', 'new']) last GROUP BY last ORDER BY last DESC;
 SELECT noetl.execute('migrate/left', version => 1) > 0 AS started;
+SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
 SELECT * FROM noetl.migrate(newest('migrate/left'), 2);
 SELECT noetl.cancel(newest('migrate/left'));
 
