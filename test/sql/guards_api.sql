@@ -27,6 +27,13 @@ SELECT noetl.fail(:task, 'no', 'another'), noetl.complete(:task, '1', 'another')
 SELECT noetl.release(:task, 'w');
 SELECT status, worker_id FROM noetl.queue WHERE execution_id = :id ORDER BY node_name;
 
+-- A lease says who takes what, and does not say so again at once.
+SELECT count(*) FROM noetl.lease('w', types => '{none}');
+SELECT xmin AS announced FROM noetl.runtime WHERE name = 'w' \gset
+SELECT count(*) FROM noetl.lease('w', types => '{none}');
+SELECT count(*) FROM noetl.lease('w', types => '{none}');
+SELECT xmin = :'announced' AS as_before FROM noetl.runtime WHERE name = 'w';
+
 -- Executions.
 SELECT noetl.execute('api/steps', merge => NULL) AS second \gset
 SELECT noetl.cancel(:second, 'no more', NULL), noetl.cancel(NULL);
@@ -90,6 +97,9 @@ SELECT noetl.schedule('api', 'api/steps', '@daily', overlap => 'maybe');
 SELECT noetl.schedule('api', 'api/steps', '@daily', catch_up => 'maybe');
 SELECT noetl.schedule('api', 'api/steps', '@daily', jitter => '-1 s');
 SELECT noetl.schedule('api', 'api/steps', '@daily', jitter => '1 month') > now();
+SELECT jitter FROM noetl.schedule WHERE name = 'api';
+SELECT noetl.schedule('api', 'api/steps', '@daily', jitter => '1 day') > now();
+SELECT jitter FROM noetl.schedule WHERE name = 'api';
 SELECT noetl.schedule('api', 'api/steps', '@daily', jitter => '1 year -12 months') > now();
 SELECT noetl.schedule('api', 'api/steps', '@daily', overlap => NULL, catch_up => NULL, jitter => NULL, enabled => NULL) > now() AS next;
 SELECT overlap, catch_up, jitter, enabled FROM noetl.schedule WHERE name = 'api';
@@ -102,6 +112,10 @@ SELECT noetl.schedule('api', 'api/steps', '@daily') > now() AS next;
 SELECT noetl.schedule('api', 'api/steps', '@daily', time_zone => 'Asia/Tokyo') > now() AS next;
 SELECT noetl.unschedule('api'), noetl.unschedule('api');
 SELECT noetl.unschedule(NULL);
+
+\set VERBOSITY default
+ALTER SYSTEM SET noetl.timer_databases = 'one, "two';
+\set VERBOSITY terse
 
 -- Templates.
 SELECT noetl.render_left('{"n": 1}', '[]', '{}');

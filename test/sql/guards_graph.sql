@@ -64,6 +64,7 @@ SELECT * FROM pg_temp.page(:id);
 -- A value that is too large is not shown, but said to be.
 SELECT noetl.execute('graph/long', jsonb_build_object('text', repeat('y', 200000))) AS wide \gset
 SELECT regexp_replace(line, 'y{100,}', '(many)') FROM pg_temp.page(:wide) line WHERE line ~ 'class="note">workload|y{100}|<h2>';
+SELECT DISTINCT m[1] AS class FROM pg_temp.page(:wide) line, regexp_matches(line, 'class="(tag [^"]*|b-[^"]*)"', 'g') m ORDER BY 1;
 SELECT noetl.cancel(:wide);
 
 -- More steps than are drawn are told of, and not drawn.

@@ -357,6 +357,49 @@ SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
 SELECT * FROM noetl.migrate(newest('migrate/left'), 2);
 SELECT noetl.cancel(newest('migrate/left'));
 
+-- A step that a live one leads to, and that is live itself, would begin twice, unless it may: in
+-- a cycle, or where any branch begins it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: end}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) AS one, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: b}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) AS leads, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: [{when: "{{ a.b }}", then: b}, end]}
+- {step: b, type: http, url: x, next: [{when: "{{ b.a }}", then: a}, end]}
+- {step: end}
+$$) AS cycle, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: b}
+- {step: b, join: any, type: http, url: x, next: end}
+- {step: end}
+$$) AS any_branch \gset
+SELECT noetl.execute('migrate/doubly', version => 1) > 0 AS started;
+SELECT version, m.severity, m.step, m.message FROM generate_series(2, 4) version, noetl.migrate(newest('migrate/doubly'), version) m WHERE severity <> 'info';
+SELECT noetl.cancel(newest('migrate/doubly'));
+
 -- What a child without a result tells its parent is the value of its last step with an
 -- action, among the steps of the version that it has ended with.
 SELECT noetl.register($$
