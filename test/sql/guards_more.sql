@@ -221,6 +221,11 @@ COMMIT;
 SELECT noetl.retry_delay(policy, '{}', '{}', attempt, success, 'no', NULL) AS delay
   FROM (VALUES (NULL::jsonb, 1, false), ('{"max_attempts": 3, "delay": 2}', NULL, false), ('{"max_attempts": 3, "delay": 2}', 1, NULL)) v (policy, attempt, success);
 
+-- The condition of a policy sees the result; one that cannot be read is an error.
+SELECT result, noetl.retry_delay('{"max_attempts": 3, "initial_delay": 2, "jitter": false, "retry_when": "{{ result.n > 1 }}"}', '{}', '{}', 1, true, NULL, result) AS delay
+  FROM (VALUES (1, '{"n": 1}'::jsonb), (2, '{"n": 2}'), (3, NULL)) v (i, result) ORDER BY i;
+SELECT noetl.retry_delay('{"max_attempts": 3, "retry_when": "{{ result."}', '{}', '{}', 1, false, 'no', NULL);
+
 -- What the worker knows does not replace what the context says.
 SELECT rendered_context - '_strict' AS context FROM noetl.render_left('{"n": "{{ a }}"}', '{"a": 1}', '{"a": 2, "b": 3}');
 

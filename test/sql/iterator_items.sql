@@ -103,3 +103,60 @@ SELECT count(*), min((item ->> 0)::int), max((item ->> 0)::int) FROM noetl.itera
 
 -- A function of its arguments alone: everybody may call it.
 SELECT provolatile, proparallel, has_function_privilege('public', oid, 'execute') FROM pg_proc WHERE oid = 'noetl.iterator_items'::regproc;
+
+-- What a worker that leases the task again is told: the items that have ended in this attempt,
+-- by events of this task, as those say that count.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: items/done
+workflow:
+- {step: each, type: iterator, collection: [1, 2, 3], element: x, task: {type: python, code: x}}
+$$) > 0;
+SELECT noetl.execute('items/done') AS id \gset
+SELECT queue_id AS task, event_id AS event FROM noetl.queue WHERE execution_id = :id \gset
+SELECT count(*) FROM noetl.items_done(:task, 'w1');
+SELECT attempts FROM noetl.lease('w1', types => '{iterator}');
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_event_id, current_index, result, error)
+SELECT :id, t, 'each', w, :event + other, i, r, e FROM (VALUES
+	('iteration_completed', 'w1', 0, 0, '"one"'::jsonb, NULL), ('iteration_failed', 'w1', 0, 1, 'null', 'two is odd'),
+	('iteration_started', 'w1', 0, 2, '"no end"', NULL), ('iteration_completed', 'w1', 0, NULL, '"no index"', NULL),
+	('iteration_completed', 'w1', 1, 2, '"another task"', NULL), ('iteration_completed', 'w2', 0, 2, '"another worker"', NULL),
+	('iteration_completed', 'w1', 0, 2, '"another attempt"', NULL), ('iteration_completed', 'w1', 0, 2, '"no attempt"', NULL),
+	('iteration_completed', 'w1', 0, 2, '"no meta"', NULL)) v (t, w, other, i, r, e);
+UPDATE noetl.event SET meta = CASE result ->> 0 WHEN 'another attempt' THEN '{"iterator_attempt": 2}'::jsonb WHEN 'no attempt' THEN '{"n": 1}' END
+ WHERE execution_id = :id AND result ->> 0 IN ('another attempt', 'no attempt', 'no meta');
+SELECT event_type, parent_event_id - :event AS other, current_index, result, meta FROM noetl.event WHERE execution_id = :id AND worker_id LIKE 'w_' ORDER BY event_id;
+SELECT * FROM noetl.items_done(:task, 'w1') ORDER BY index;
+SELECT count(*) FROM noetl.items_done(:task, 'w2');
+SELECT count(*) FROM noetl.items_done(-5, 'w1');
+-- Another role has not leased it.
+CREATE ROLE regress_items;
+GRANT USAGE ON SCHEMA noetl TO regress_items;
+GRANT EXECUTE ON FUNCTION noetl.items_done TO regress_items;
+CREATE FUNCTION items_denied(task bigint) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN count(*) FROM noetl.items_done(task, 'w1');
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN regexp_replace(SQLERRM, '\d+', '(task)');
+END
+$$;
+SET ROLE regress_items;
+SELECT items_denied(:task);
+RESET ROLE;
+-- A lost lease counts as none; its items are told to the next who leases it.
+UPDATE noetl.queue SET lease_until = clock_timestamp() - interval '1 s' WHERE queue_id = :task;
+SELECT noetl.enqueue_next() >= 0;
+SELECT queue_id AS task FROM noetl.queue WHERE execution_id = :id \gset
+SELECT count(*) FROM noetl.items_done(:task, 'w1');
+SELECT attempts FROM noetl.lease('w2', types => '{iterator}');
+SELECT index, value FROM noetl.items_done(:task, 'w2') ORDER BY index;
+-- A task that was made ready by hand is nobody's.
+UPDATE noetl.queue SET status = 'queued' WHERE queue_id = :task;
+SELECT count(*) FROM noetl.items_done(:task, 'w2');
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.queue WHERE execution_id = :id;
+REVOKE ALL ON FUNCTION noetl.items_done FROM regress_items;
+REVOKE ALL ON SCHEMA noetl FROM regress_items;
+DROP FUNCTION items_denied;
+DROP ROLE regress_items;

@@ -24,6 +24,20 @@ SELECT * FROM pg_temp.tasks();
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE execution_id IN (:a, :b, :c);
 SELECT count(*) FROM noetl.slot;
 
+-- A slot that a part of a transaction has given up is held when that part is rolled back.
+SELECT count(noetl.execute('undone/pool')) FROM generate_series(1, 2);
+SELECT count(*) FROM noetl.lease('w1', 2, '1 hour');
+BEGIN;
+SAVEPOINT part;
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.queue WHERE worker_id = 'w1';
+ROLLBACK TO part;
+COMMIT;
+SELECT count(noetl.execute('undone/pool')) FROM generate_series(1, 2);
+SELECT node_name, status FROM pg_temp.tasks();
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.queue WHERE worker_id = 'w1';
+SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 2);
+SELECT count(*) FROM noetl.slot;
+
 -- A session that has completed a task of its own comes upon two whose time is over, one of
 -- which cannot be ended: that one keeps its slot, the other two slots are given up.
 SELECT noetl.register($$

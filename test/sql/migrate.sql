@@ -315,6 +315,91 @@ SELECT * FROM noetl.migrate(newest('migrate/again'), 2, dry_run => false);
 SELECT step, wrong FROM migrate_work();
 SELECT * FROM migrate_end('migrate/again');
 
+-- A step that a live one leads back to in the old version, too, may run again as ever; and
+-- one that has no place in the new version leads to nothing there.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/cycle
+workflow:
+- {step: start, next: [a, c]}
+- {step: a, type: http, url: v1, next: b}
+- {step: b, type: http, url: v1, next: [{when: "{{ b.again }}", then: a}, end]}
+- {step: c, type: http, url: v1, next: end}
+- {step: end}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/cycle
+workflow:
+- {step: start, next: a}
+- {step: a, type: http, url: v2, next: b}
+- {step: b, type: http, url: v2, next: [{when: "{{ b.again }}", then: a}, end]}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/cycle', version => 1) > 0 AS started;
+SELECT step, wrong FROM migrate_work('{}', 2);
+SELECT * FROM noetl.migrate(newest('migrate/cycle'), 2, dry_run => true);
+SELECT noetl.cancel(newest('migrate/cycle'));
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/left
+workflow:
+- {step: start, next: p1}
+%s
+- {step: %s, type: http, url: x, next: end}
+- {step: end}
+$$, string_agg(format('- {step: p%s, type: http, url: x, next: %s}', i, CASE WHEN i < 30 THEN 'p' || i + 1 ELSE last END), E'\n' ORDER BY i), last)) > 0 AS registered
+  FROM generate_series(1, 30) i, unnest(ARRAY['old', 'new']) last GROUP BY last ORDER BY last DESC;
+SELECT noetl.execute('migrate/left', version => 1) > 0 AS started;
+SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
+SELECT * FROM noetl.migrate(newest('migrate/left'), 2);
+SELECT noetl.cancel(newest('migrate/left'));
+
+-- A step that a live one leads to, and that is live itself, would begin twice, unless it may: in
+-- a cycle, or where any branch begins it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: end}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) AS one, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: b}
+- {step: b, type: http, url: x, next: end}
+- {step: end}
+$$) AS leads, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: [{when: "{{ a.b }}", then: b}, end]}
+- {step: b, type: http, url: x, next: [{when: "{{ b.a }}", then: a}, end]}
+- {step: end}
+$$) AS cycle, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/doubly
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: http, url: x, next: b}
+- {step: b, join: any, type: http, url: x, next: end}
+- {step: end}
+$$) AS any_branch \gset
+SELECT noetl.execute('migrate/doubly', version => 1) > 0 AS started;
+SELECT version, m.severity, m.step, m.message FROM generate_series(2, 4) version, noetl.migrate(newest('migrate/doubly'), version) m WHERE severity <> 'info';
+SELECT noetl.cancel(newest('migrate/doubly'));
+
 -- What a child without a result tells its parent is the value of its last step with an
 -- action, among the steps of the version that it has ended with.
 SELECT noetl.register($$

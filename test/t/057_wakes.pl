@@ -33,6 +33,15 @@ workflow:
 - {step: b, type: python, code: x}
 - {step: c, type: python, code: x}
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/types
+workflow:
+- {step: a, type: python, code: x, next: [b, c]}
+- {step: b, type: shell, command: x}
+- {step: c, type: python, code: x}
+');
 	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. seconds * 20 LOOP
@@ -123,6 +132,11 @@ woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_
 	'who completes a task and takes one of the two that follow', q{
 	DELETE FROM noetl.queue;
 	SELECT noetl.execute('wakes/two');
+	SELECT noetl.lease('w1', 1, '2 hours')});
+woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_id, NULL, 'w1', types => '{shell}')},
+	'who completes a task and takes the one of another type', q{
+	DELETE FROM noetl.queue;
+	SELECT noetl.execute('wakes/types');
 	SELECT noetl.lease('w1', 1, '2 hours')});
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});

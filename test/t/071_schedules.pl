@@ -98,6 +98,10 @@ ok(wait_for($node, $asleep), 'nothing is due once more');
 $node->safe_psql('quiet', q{INSERT INTO noetl.event (execution_id, event_type, node_name) SELECT execution_id, 'action_completed', 'a' FROM noetl.queue});
 ok(wait_for($node, q{SELECT count(*) = 2 FROM noetl.execution WHERE schedule = 'queued'}, 'quiet'), 'it begins with this end');
 $node->safe_psql('quiet', q{SELECT noetl.unschedule('queued')});
+ok(wait_for($node, $asleep), 'nothing is due any more');
+$node->safe_psql('quiet', q{SELECT noetl.schedule('new', 'tick', 'every 1 second', overlap => 'allow')});
+ok(wait_for($node, q{SELECT count(*) > 1 FROM noetl.execution WHERE schedule = 'new'}, 'quiet'), 'a new schedule is heard of');
+$node->safe_psql('quiet', q{SELECT noetl.unschedule('new')});
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');
