@@ -72,9 +72,8 @@ EOT
 my $node = start_database(qq{
 	CREATE ROLE ann LOGIN PASSWORD 'ann pw' IN ROLE noetl_client, noetl_reader, noetl_author;
 	CREATE ROLE bob LOGIN PASSWORD 'bob pw' IN ROLE noetl_client, noetl_reader;
-	CREATE ROLE eve LOGIN PASSWORD 'eve pw' IN ROLE noetl_reader, ann;
+	CREATE ROLE eve LOGIN PASSWORD 'eve pw' IN ROLE noetl_reader;
 	CREATE ROLE nob LOGIN PASSWORD 'nob pw';
-	ALTER ROLE eve NOINHERIT;
 	CREATE DATABASE fresh;
 	ALTER SYSTEM SET noetl.timer = off;
 });
@@ -130,7 +129,8 @@ start('paused', 'plain');
 as_ann("SELECT noetl.pause($id{paused}, 'lunch & more')");
 start('queued', 'plain', 'priority => 7');
 sql("SET ROLE bob; SELECT noetl.execute('quick')");
-as_ann(q{SELECT noetl.schedule('nightly', 'plain', '0 2 1 1 *'), noetl.schedule('off', 'quick', '@yearly', time_zone => 'UTC', enabled => false)});
+as_ann(q{SELECT noetl.schedule('nightly', 'plain', '0 2 1 1 *', time_zone => 'UTC'), noetl.schedule('off', 'quick', '@yearly', time_zone => 'UTC', enabled => false)});
+sql(q{UPDATE noetl.schedule SET next_at = '2199-01-01'});
 sql(q{UPDATE noetl.schedule SET error = 'it <failed>', last_at = '2020-01-01', last_execution_id = 7 WHERE name = 'off'});
 as_ann(playbook('plain', "workload: {new: 1}\nworkflow:\n- {step: start, next: act}\n- {step: act, tool: shell, command: 'false', next: last}\n- {step: last}\n"));
 
@@ -157,6 +157,7 @@ sub plain
 	$text =~ s{data-value="-?[\d.]+"}{data-value="n"}g;
 	$text =~ s{\d+\.\d+(?:e-\d+)? s\b}{T}g;
 	$text =~ s{\b\d+ (?:s|ms|min)(?=[ <,.;)])}{T}g;
+	$text =~ s{\b\d+ days(?= *[;.,])}{N days}g;
 	$text =~ s{(<dt>(?:took|age)</dt><dd>).*?</dd>}{$1T</dd>}g;
 	$text =~ s{(?<!\d)\d{11,20}(?!\d)}{ '#' . ($number{$&} //= ++$numbers) }ge;
 	# what is the database's, or there many times
