@@ -17,7 +17,9 @@ plan skip_all => 'the objects of noetl-worker are not here' unless @objects;
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 sub says { my ($command) = @_; return split ' ', `$command` }
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
-IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', '-Werror', "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
+# what the objects were compiled with, they may need again
+my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
+IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
 	'-o', "$directory/parts", "$FindBin::RealBin/worker_parts.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ]) or BAIL_OUT('it does not compile');
 
 # What it finds: scripts, credentials, variables

@@ -3,9 +3,11 @@
 use strict;
 use warnings;
 
+use File::Basename;
 use FindBin;
 use lib $FindBin::RealBin;
 use ConsoleTest;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -94,5 +96,78 @@ is(place('&amp;b&#39;d'), $four, 'entities are characters');
 is(place("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80d"), $four, 'characters of several bytes are one each');
 isnt(place('abcd' x 20), $four, 'a longer label takes more room');
 
+#
+# The process that lays out, by itself
+#
+sub laid_out
+{
+	my ($question) = @_;
+	my $answer = '';
+	IPC::Run::run([ 'noetl-console', '--lay-out-graph' ], \$question, '>', \$answer, '2>', '/dev/null', IPC::Run::timeout(60));
+	return $? == 0 ? scalar(() = $answer =~ /\n/g) . ' lines' : 'none';
+}
+is(laid_out("2 1 0 150 44\n0 1 0\n"), '5 lines', 'an answer: the graph, two steps, a line, a label');
+is(laid_out("2 2 1 150 44\n0 1 0\n1 1 40\n"), '7 lines', 'with a label');
+is(laid_out($_), 'none', 'no question: ' . s/\n/ /gr) foreach '', 'x', "2 1 0 150\n", "0 0 0 150 44\n", "-1 0 0 150 44\n", "301 0 0 150 44\n", "1 -1 0 150 44\n", "1 601 0 150 44\n" . "0 0 0\n" x 601, "2 1 0 150 44\n", "2 1 0 150 44\n0 1\n", "2 1 0 150 44\n0 x 0\n", "2 1 0 150 44\n2 0 0\n",
+  "2 1 0 150 44\n0 2 0\n", "2 1 0 150 44\n-1 0 0\n", "2 1 0 150 44\n0 -1 0\n", "2 2 0 150 44\n0 1 0\n";
+
+#
+# Where a system call fails, the drawing is that of the database.
+#
+my $library = PostgreSQL::Test::Utils::tempdir_short() . '/fail.so';
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', $library, dirname(__FILE__) . '/fail.c', '-ldl');
+my $good = drawing(@good);
+# How many pipes and files in memory a console has open
+sub files { my ($of) = @_; return scalar(() = `ls -l /proc/$of->{harness}{KIDS}[0]{PID}/fd` =~ /question|pipe:/g) }
+foreach my $call (qw(memfd_create lseek pipe2 posix_spawn waitpid))
+{
+	local $ENV{LD_PRELOAD} = $library;
+	local $ENV{FAIL_CALL} = $call;
+	my $failing = start_console();
+	delete @ENV{qw(LD_PRELOAD FAIL_CALL)};
+	$ann = login($failing, 'ann', 'ann pw');
+	my $files = files($failing);
+	is(drawn($good), $good, "without $call");
+	is(files($failing), $files, '... which leaves no file open');
+	$failing->{harness}->kill_kill;
+}
+
+#
+# An answer that is none: another program answers.
+#
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+my $answer = "200 300\n10.0 20.0\n10.0 120.0\nM10.0 60.0C10.0 70.0 10.0 80.0 10.0 90.0\n12.0 75.0\n";
+my %answers = (
+	'a line fewer' => $answer =~ s/12.*\n//r, 'a line more' => "${answer}1 2\n", 'no end' => $answer =~ s/\n\z//r, 'nothing' => '', 'one line' => "200 300\n",
+	'HTML' => $answer =~ s/M10/<b>/r, 'a quote' => $answer =~ s/M10/"/r, 'a NUL' => $answer =~ s/\n\z/\0\n/r, 'too much' => ' ' x (4 * 1024 * 1024) . $answer);
+sub answered
+{
+	my ($text, $end) = @_;
+	open my $file, '>:raw', "$directory/answer" or die $!;
+	print $file $text;
+	close $file;
+	open $file, '>', "$directory/program.new" or die $!;
+	print $file "#!/bin/sh\ncat $directory/answer\n$end\n";
+	close $file;
+	chmod 0755, "$directory/program.new";
+	rename "$directory/program.new", "$directory/program" or die $!;
+	# what has been asked is not asked again: another label each time
+	our $labels;
+	return drawn(drawing(step(0), step(1), edge(0, 1), label(0, 'x' x ++$labels)));
+}
+{
+	local $ENV{LD_PRELOAD} = $library;
+	local $ENV{OTHER_PROGRAM} = "$directory/program";
+	my $other = start_console();
+	delete @ENV{qw(LD_PRELOAD OTHER_PROGRAM)};
+	$ann = login($other, 'ann', 'ann pw');
+	my $files = files($other);
+	like(answered($answer, 'exit 0'), qr/class="spread" .*width="240" .*translate\(10.0 20.0\).*translate\(10.0 120.0\).*d="M10.0 60.0C10.0 70.0 10.0 80.0 10.0 90.0".* x="12.0" y="79.0"/s, 'another program can answer');
+	unlike(answered($answers{$_}, 'exit 0'), qr/spread/, "an answer that is none: $_") foreach sort keys %answers;
+	unlike(answered($answer, 'exit 1'), qr/spread/, 'a program that fails');
+	unlike(answered($answer, 'kill -9 $$'), qr/spread/, 'one that is killed');
+	is(files($other), $files, 'they leave no file open');
+}
+$ann = login($console, 'ann', 'ann pw');
 is(get($ann, '/healthz')->{content}, "ok\n", 'the console is still there');
 done_testing();

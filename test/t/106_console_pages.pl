@@ -137,12 +137,13 @@ as_ann(playbook('plain', "workload: {new: 1}\nworkflow:\n- {step: start, next: a
 #
 # What a page is, but for what differs from run to run
 #
-my (%number, $numbers, %known);
+my %known;
 # Whether a text has been there before, of whichever execution
 sub known { my ($text) = @_; return $known{ $text =~ s/#\d+/#/gr }++ }
 sub plain
 {
 	my ($answer) = @_;
+	my %number;
 	my $text = $answer->{content} // '';
 	my ($title) = $text =~ m{<title>(.*?)</title>};
 	my ($live) = $text =~ m{<body( data-live)?};
@@ -159,7 +160,7 @@ sub plain
 	$text =~ s{\b\d+ (?:s|ms|min)(?=[ <,.;)])}{T}g;
 	$text =~ s{\b\d+ days(?= *[;.,])}{N days}g;
 	$text =~ s{(<dt>(?:took|age)</dt><dd>).*?</dd>}{$1T</dd>}g;
-	$text =~ s{(?<!\d)\d{11,20}(?!\d)}{ '#' . ($number{$&} //= ++$numbers) }ge;
+	$text =~ s{(?<!\d)\d{11,20}(?!\d)}{ '#' . ($number{$&} //= 1 + keys %number) }ge;
 	# what is the database's, or there many times
 	$text =~ s{<pre tabindex="0">\{\n.*?</pre>}{<pre tabindex="0">{…}</pre>}gs;
 	$text =~ s{^<g>.*>\d+ h ago: 0 started, 0 of them failed</title></g>\n}{}gm;
@@ -186,7 +187,7 @@ shown('login', get({ %$console, cookies => {} }, '/login'));
 shown('login refused', login($console, 'ann', 'wrong')->{answer});
 foreach my $path ('/', '/executions', '/executions?path=plain&status=FAILED&label=team&key=k&since=2020-01-01T00:00&until=2020-01-02T00:00', "/executions?before=$id{held}&path=plain", '/executions?since=never', '/approvals',
 	"/approvals?execution=$id{asks}", '/playbooks', '/playbooks?after=order', '/playbook?path=order', '/playbook?path=plain', '/playbook?path=plain&version=1', '/playbook?path=plain&version=1&diff=2', '/playbook?path=plain&diff=9', '/playbook?path=plain&version=x',
-	'/playbook?path=none', '/editor', '/editor?path=quick', '/editor?path=plain&version=1', '/editor?path=none', '/schedules', '/bulk?action=cancel&path=plain', '/bulk?action=redrive', '/bulk?action=retry&status=COMPLETED', '/bulk?action=none', '/nowhere', '/start')
+	'/playbook?path=none', '/editor', '/editor?path=quick', '/editor?path=plain&version=1', '/editor?path=none', '/schedules', '/bulk?action=cancel&path=plain', '/bulk?action=redrive', '/bulk?action=retry&status=COMPLETED', '/bulk?action=none', '/nowhere', '/start', '/execution/9223372036854775807', '/execution/9223372036854775808', "/execution/$id{silent}?after=x")
 {
 	shown('ann ' . $path =~ s/\d{11,}/#/r, get($ann, $path));
 }
@@ -220,6 +221,10 @@ foreach ([ start => path => 'none' ], [ start => path => 'quick', json => '{' ],
 foreach my $role (qw(bob eve nob))
 {
 	shown("$role $_" =~ s/\d{11,}/#/r, get($browser{$role}, $_)) foreach '/', '/executions', '/approvals', '/playbooks', '/playbook?path=quick', '/schedules', '/editor', "/execution/$id{queued}", '/bulk?action=cancel';
+}
+foreach my $action (qw(check simulate register))
+{
+	shown("eve wants to $action", post($browser{eve}, '/editor', [ csrf => $browser{eve}{csrf}, action => $action, content => $good ]));
 }
 my $readonly = start_console('--readonly', '--connect', $node->connstr('postgres'));
 my $reader = login($readonly, 'ann', 'ann pw');

@@ -1,0 +1,68 @@
+/*
+ * test/t/fail.c
+ *		Preloaded into a program, makes the call that FAIL_CALL names fail, as it does when the
+ *		system has no more of something.  Of waitpid the process is waited for nevertheless.
+ *		OTHER_PROGRAM is what posix_spawn starts in the place of any program.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+static int
+fails(const char *call)
+{
+	const char *name = getenv("FAIL_CALL");
+
+	errno = EMFILE;
+	return name != NULL && strcmp(name, call) == 0;
+}
+
+int
+memfd_create(const char *name, unsigned int flags)
+{
+	int			(*next) (const char *, unsigned int) = dlsym(RTLD_NEXT, "memfd_create");
+
+	return fails("memfd_create") ? -1 : next(name, flags);
+}
+
+off_t
+lseek(int file, off_t offset, int whence)
+{
+	off_t		(*next) (int, off_t, int) = dlsym(RTLD_NEXT, "lseek");
+
+	return fails("lseek") ? -1 : next(file, offset, whence);
+}
+
+int
+pipe2(int files[2], int flags)
+{
+	int			(*next) (int *, int) = dlsym(RTLD_NEXT, "pipe2");
+
+	return fails("pipe2") ? -1 : next(files, flags);
+}
+
+int
+posix_spawn(pid_t *process, const char *path, const posix_spawn_file_actions_t *files,
+			const posix_spawnattr_t *attributes, char *const arguments[], char *const variables[])
+{
+	int			(*next) (pid_t *, const char *, const posix_spawn_file_actions_t *,
+						 const posix_spawnattr_t *, char *const *, char *const *) =
+		dlsym(RTLD_NEXT, "posix_spawn");
+
+	if (getenv("OTHER_PROGRAM") != NULL)
+		path = getenv("OTHER_PROGRAM");
+	return fails("posix_spawn") ? EAGAIN : next(process, path, files, attributes, arguments, variables);
+}
+
+pid_t
+waitpid(pid_t process, int *status, int options)
+{
+	pid_t		(*next) (pid_t, int *, int) = dlsym(RTLD_NEXT, "waitpid");
+	pid_t		found = next(process, status, options);
+
+	return fails("waitpid") ? -1 : found;
+}
