@@ -22,6 +22,10 @@ my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
 IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
 	'-o', "$directory/parts", "$FindBin::RealBin/worker_parts.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ]) or BAIL_OUT('it does not compile');
 
+# What it takes for DuckDB, and for a DuckDB that is too old
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', @{ $_->[1] }, '-o', "$directory/$_->[0]", "$FindBin::RealBin/duck.c") foreach [ 'duck.so', [] ], [ 'old.so', ['-DOLD'] ];
+@ENV{qw(DUCK_SAYS NOETL_DUCKDB_DIR)} = (1, 'ducks');
+
 # What it finds: scripts, credentials, variables
 chdir $directory or die $!;
 sub file

@@ -252,6 +252,30 @@ call_shell(size_t len)
 		say(out.kind == OUTCOME_DONE ? "" : "failed", out.result.data);
 }
 
+/* duckdb LIBRARY ACTION [SECONDS] */
+static void
+call_duckdb(size_t len)
+{
+	Task		task;
+	Outcome		out = {0};
+	OutcomeKind kind;
+
+	setenv("NOETL_LIBDUCKDB", args[1], 1);
+	if (!duckdb_available())
+	{
+		printf(" is absent");
+		return;
+	}
+	task = task_of(args[2], false);
+	task.type = "duckdb";
+	task.deadline = args[3] != NULL ? monotonic_now() + atof(args[3]) : 0;
+	kind = duckdb_execute(&task, &out);
+	if (kind == OUTCOME_ABORTED)
+		printf(" aborted %d", task.abort);
+	else
+		say(kind == OUTCOME_DONE ? "" : "failed", kind == OUTCOME_DONE ? out.result.data : out.error.data);
+}
+
 /* asks TYPE ACTION CONTEXT OUTER-CONTEXT */
 static void
 call_asks(size_t len)
@@ -466,7 +490,7 @@ static const struct
 	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url}, {"userinfo", call_userinfo},
 	{"string", call_json}, {"skip", call_json}, {"member", call_json}, {"object", call_json}, {"write", call_json},
 	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list}, {"program", call_program},
-	{"script", call_script}, {"tool", call_tool}, {"shell", call_shell}, {"asks", call_asks}, {"credential", call_credential}, {"file", call_credential},
+	{"script", call_script}, {"tool", call_tool}, {"shell", call_shell}, {"asks", call_asks}, {"duckdb", call_duckdb}, {"credential", call_credential}, {"file", call_credential},
 	{"command", call_credential}, {"redact", call_redact}, {"concurrency", call_concurrency},
 	{"request", call_request}, {"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
 	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo}, {"host", call_conninfo},
