@@ -24,7 +24,6 @@ IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I
 
 # What it takes for DuckDB, and for a DuckDB that is too old
 system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', @{ $_->[1] }, '-o', "$directory/$_->[0]", "$FindBin::RealBin/duck.c") foreach [ 'duck.so', [] ], [ 'old.so', ['-DOLD'] ];
-@ENV{qw(DUCK_SAYS NOETL_DUCKDB_DIR)} = (1, 'ducks');
 
 # What it finds: scripts, credentials, variables
 chdir $directory or die $!;
@@ -55,7 +54,7 @@ file('cred/groupread', "x\n", 0640);
 file('cred/big', 'x' x 70000);
 file("cred/$_", "x\n") foreach '.hidden', '-dash', 'sp ace';
 delete @ENV{ grep { /^(PG|NOETL_|CREDENTIALS_)/ } keys %ENV };
-%ENV = (%ENV, SCRIPTS => 'scripts/,more,http://127.0.0.1:1/ok', SHOWN => 'shown "value"', PASSED => 'passed', PGSSLMODE => 'prefer', PGPASSWORD => 'pgpassword');
+%ENV = (%ENV, SCRIPTS => 'scripts/,more,http://127.0.0.1:1/ok', SHOWN => 'shown "value"', PASSED => 'passed', PGSSLMODE => 'prefer', PGPASSWORD => 'pgpassword', DUCK_SAYS => 1, NOETL_DUCKDB_DIR => 'ducks');
 my %credential = (
 	PLAIN => 'plain-secret', MAP => '{"token": "map-token", "user": "u"}', BOUND => '{"token": "t", "hosts": "api.example"}', MAILONLY => '{"token": "t", "tools": "mail"}', WEBONLY => '{"token": "t", "tools": "web"}',
 	MANY => '{"token": "t", "tools": "web, mail x", "n": 1, "z": null}', ANYTOOL => '{"token": "t", "tools": "*"}', DSN => 'host=dsn dbname=d', PGMAP => ' {"db_host": "pg", "user": "u", "port": 5433}', URI => 'postgresql://u@uri/d',

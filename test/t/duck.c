@@ -4,7 +4,8 @@
  *		row, with the statement; words in it ask for something else: "fail" for an error, "mute"
  *		for one without a text, "wait" for a statement that lasts until it is interrupted,
  *		"three" for three rows, "none" for no row, "null" for a null, "two" for two columns,
- *		"nothing" for no column, "counted" for what INSERT and the like return.  Words in the path of a database: "broken", "mute", "locked", "unconnected".
+ *		"nothing" for no column, "counted" for what INSERT and the like return.  Words in the
+ *		path of a database: "broken", "mute", "locked", "unconnected".
  */
 #define _GNU_SOURCE
 #include <stdbool.h>
