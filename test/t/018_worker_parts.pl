@@ -22,6 +22,9 @@ my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
 IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
 	'-o', "$directory/parts", "$FindBin::RealBin/worker_parts.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ]) or BAIL_OUT('it does not compile');
 
+# What makes calls fail
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', "$directory/fail.so", "$FindBin::RealBin/fail.c", '-ldl');
+
 # What it takes for DuckDB, and for a DuckDB that is too old
 system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', @{ $_->[1] }, '-o', "$directory/$_->[0]", "$FindBin::RealBin/duck.c") foreach [ 'duck.so', [] ], [ 'old.so', ['-DOLD'] ];
 
@@ -66,8 +69,10 @@ $ENV{"NOETL_AUTH_$_"} = $credential{$_} foreach keys %credential;
 my @wanted = grep { !/^#/ } split /\n/, slurp_file("$root/expected/worker_parts.txt");
 my $calls = join '', map { s/ ->.*//sr . "\n" } @wanted;
 my ($seen, $log) = ('', '');
+$ENV{LD_PRELOAD} = "$directory/fail.so";
 IPC::Run::run([ "$directory/parts" ], \$calls, '>', \$seen, '2>', \$log, IPC::Run::timeout(180));
 is($?, 0, 'the program comes to its end');
+delete $ENV{LD_PRELOAD};
 # how libcurl says it, and where this is
 $seen =~ s/Failed to connect[^\]]*?(?=: GET)/no connection/g;
 $seen =~ s/(?:\Q$directory\E|\Q${\ readlink_f($directory)}\E)/./g;

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,15 @@ lseek(int file, off_t offset, int whence)
 	off_t		(*next) (int, off_t, int) = dlsym(RTLD_NEXT, "lseek");
 
 	return fails("lseek") ? -1 : next(file, offset, whence);
+}
+
+int
+pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run) (void *), void *argument)
+{
+	int			(*next) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *) =
+		dlsym(RTLD_NEXT, "pthread_create");
+
+	return fails("pthread_create") ? EAGAIN : next(thread, attributes, run, argument);
 }
 
 int

@@ -2,7 +2,8 @@
  * test/t/worker_parts.c
  *		Calls functions of noetl-worker, with whose objects it is linked: a line of its
  *		input is a name and what it is called with, separated by tabs; it prints the line
- *		and what came of it.  \xNN is a byte.  Each line is read in a process of its own,
+ *		and what came of it; "without CALL" before the name makes a call fail, where fail.c is
+ *		preloaded.  \xNN is a byte.  Each line is read in a process of its own,
  *		in memory that ends where the text ends.
  */
 #define _GNU_SOURCE
@@ -243,7 +244,6 @@ call_shell(size_t len)
 	Outcome		out = {0};
 
 	environment_hide();
-	install_signals();
 	task.type = "shell";
 	task.deadline = args[2] != NULL ? monotonic_now() + atof(args[2]) : 0;
 	if (shell_execute(&task, &out) == OUTCOME_ABORTED)
@@ -541,6 +541,12 @@ main(void)
 
 				args[i] = at_the_edge(strsep(&rest, "\t"), &here);
 				len = i == 1 ? here : len;
+			}
+			install_signals();
+			if (strcmp(args[0], "without") == 0)
+			{
+				setenv("FAIL_CALL", args[1], 1);
+				memmove(args, args + 2, sizeof(args) - 2 * sizeof(args[0]));
 			}
 			alarm(20);
 			call(len);
