@@ -28,8 +28,7 @@ system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', "$dire
 # What it takes for DuckDB, and for a DuckDB that is too old
 system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', @{ $_->[1] }, '-o', "$directory/$_->[0]", "$FindBin::RealBin/duck.c") foreach [ 'duck.so', [] ], [ 'old.so', ['-DOLD'] ];
 
-# What it finds: scripts, credentials, variables
-chdir $directory or die $!;
+# What it takes for Python: it says hello, and answers what the action says, in digits
 sub file
 {
 	my ($path, $content, $mode) = @_;
@@ -38,6 +37,30 @@ sub file
 	close $file;
 	chmod $mode // 0600, $path;
 }
+my $fake = <<'EOT';
+#!/usr/bin/perl
+use strict;
+open my $channel, '+<&=', 3 or die;
+$channel->autoflush(1);
+sub frame { return pack('N', length $_[0]) . $_[0] }
+HELLO
+sysread($channel, my $length, 4) == 4 or exit;
+my $request = '';
+sysread($channel, $request, unpack('N', $length) - length $request, length $request) or exit while length $request < unpack('N', $length);
+print STDERR "said\n" if $request =~ /"says"/;
+print $channel pack('H*', $1) if $request =~ /"raw":"([0-9a-f]*)"/;
+print $channel frame("$1" . pack('N', $2) . $3) if $request =~ /"frame":"(..)(\d+):([^"]*)"/;
+close STDOUT if $request =~ /"closes"/;
+exit $1 if $request =~ /"exits":(\d+)/;
+close $channel if $request =~ /"breaks"/;
+sleep 30;
+EOT
+file("$directory/fake", $fake =~ s/HELLO/print \$channel frame("Sk\\0\\0\\0\\x003.11");/r, 0755);
+file("$directory/short", $fake =~ s/HELLO/print \$channel frame("Sk");/r, 0755);
+file("$directory/mute", $fake =~ s/HELLO/exit 3;/r, 0755);
+
+# What it finds: scripts, credentials, variables
+chdir $directory or die $!;
 mkdir $_, 0700 foreach qw(scripts scripts/below scriptsx more cred cred/directory);
 file('scripts/good.sql', "SELECT 1\n");
 file('scripts/below/deep.sql', "deep\n");

@@ -27,6 +27,7 @@
 #include "netstring.h"
 #include "options.h"
 #include "postgres_target.h"
+#include "progress.h"
 #include "script.h"
 #include "secret.h"
 #include "signals.h"
@@ -276,6 +277,58 @@ call_duckdb(size_t len)
 		say(kind == OUTCOME_DONE ? "" : "failed", kind == OUTCOME_DONE ? out.result.data : out.error.data);
 }
 
+static void
+say_event(const Task *task, const char *type, const char *context)
+{
+	printf(" <%s", type);
+	say("", context);
+	printf(">");
+}
+
+/* python PROGRAM ACTION [SECONDS] */
+static void
+call_python(size_t len)
+{
+	Task		task = {.type = "python",.execution_id = "1",.step = "s",.node_id = "s#1",.action = args[2]};
+	Outcome		out = {0};
+	OutcomeKind kind;
+
+	environment_hide();
+	progress_send_to(say_event);
+	options.python = args[1];
+	task.deadline = args[3] != NULL ? monotonic_now() + atof(args[3]) : 0;
+	kind = python_execute(&task, &out);
+	if (kind == OUTCOME_ABORTED)
+		printf(" aborted %d", task.abort);
+	else
+	{
+		say(kind == OUTCOME_DONE ? "" : "failed", out.error.data);
+		say("result", out.result.data);
+	}
+	python_shutdown();
+}
+
+/* told OBJECT ..., or logged ACTION LINE TIMES */
+static void
+call_progress(size_t len)
+{
+	Task		task = {.type = "python",.execution_id = "1",.step = "s",.node_id = "s#1"};
+
+	progress_send_to(say_event);
+	secret_remember("secret-word");
+	if (strcmp(args[0], "told") == 0)
+	{
+		progress_told(NULL, args[1]);
+		for (int i = 1; args[i] != NULL; i++)
+			progress_told(&task, args[i]);
+		return;
+	}
+	progress_logged(NULL, args[2], strlen(args[2]));
+	task = task_of(args[1], false);
+	for (int i = 0; i < atoi(args[3]); i++)
+		progress_logged(&task, args[2], strlen(args[2]));
+}
+
 /* asks TYPE ACTION CONTEXT OUTER-CONTEXT */
 static void
 call_asks(size_t len)
@@ -490,7 +543,7 @@ static const struct
 	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url}, {"userinfo", call_userinfo},
 	{"string", call_json}, {"skip", call_json}, {"member", call_json}, {"object", call_json}, {"write", call_json},
 	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list}, {"program", call_program},
-	{"script", call_script}, {"tool", call_tool}, {"shell", call_shell}, {"asks", call_asks}, {"duckdb", call_duckdb}, {"credential", call_credential}, {"file", call_credential},
+	{"script", call_script}, {"tool", call_tool}, {"shell", call_shell}, {"asks", call_asks}, {"python", call_python}, {"told", call_progress}, {"logged", call_progress}, {"duckdb", call_duckdb}, {"credential", call_credential}, {"file", call_credential},
 	{"command", call_credential}, {"redact", call_redact}, {"concurrency", call_concurrency},
 	{"request", call_request}, {"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
 	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo}, {"host", call_conninfo},
