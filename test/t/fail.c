@@ -2,7 +2,8 @@
  * test/t/fail.c
  *		Preloaded into a program, makes the call that FAIL_CALL names fail, as it does when the
  *		system has no more of something.  Of waitpid the process is waited for nevertheless.
- *		OTHER_PROGRAM is what posix_spawn starts in the place of any program.
+ *		OTHER_PROGRAM is what posix_spawn starts in the place of any program.  Of the functions
+ *		of libpq only one call fails, that with the number FAIL_NTH.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -75,4 +76,67 @@ waitpid(pid_t process, int *status, int options)
 	pid_t		found = next(process, status, options);
 
 	return fails("waitpid") ? -1 : found;
+}
+
+/* Whether a call of a function of libpq fails. */
+static int
+fails_now(const char *call)
+{
+	static int	calls;
+
+	return fails(call) && ++calls == atoi(getenv("FAIL_NTH"));
+}
+
+typedef struct pg_conn PGconn;
+
+#define ONE_ARGUMENT(name, failure) \
+	int name(PGconn *conn) \
+	{ \
+		int			(*next) (PGconn *) = dlsym(RTLD_NEXT, #name); \
+\
+		return fails_now(#name) ? failure : next(conn); \
+	}
+
+ONE_ARGUMENT(PQenterPipelineMode, 0)
+ONE_ARGUMENT(PQexitPipelineMode, 0)
+ONE_ARGUMENT(PQpipelineSync, 0)
+ONE_ARGUMENT(PQconsumeInput, 0)
+ONE_ARGUMENT(PQflush, -1)
+
+int
+PQsendQuery(PGconn *conn, const char *query)
+{
+	int			(*next) (PGconn *, const char *) = dlsym(RTLD_NEXT, "PQsendQuery");
+
+	return fails_now("PQsendQuery") ? 0 : next(conn, query);
+}
+
+int
+PQsendPrepare(PGconn *conn, const char *name, const char *query, int count, const void *types)
+{
+	int			(*next) (PGconn *, const char *, const char *, int, const void *) =
+		dlsym(RTLD_NEXT, "PQsendPrepare");
+
+	return fails_now("PQsendPrepare") ? 0 : next(conn, name, query, count, types);
+}
+
+int
+PQsendQueryPrepared(PGconn *conn, const char *name, int count, const char *const *values,
+					const int *lengths, const int *formats, int format)
+{
+	int			(*next) (PGconn *, const char *, int, const char *const *, const int *, const int *, int) =
+		dlsym(RTLD_NEXT, "PQsendQueryPrepared");
+
+	return fails_now("PQsendQueryPrepared") ? 0 : next(conn, name, count, values, lengths, formats, format);
+}
+
+int
+PQsendQueryParams(PGconn *conn, const char *query, int count, const void *types,
+				  const char *const *values, const int *lengths, const int *formats, int format)
+{
+	int			(*next) (PGconn *, const char *, int, const void *, const char *const *, const int *,
+						 const int *, int) = dlsym(RTLD_NEXT, "PQsendQueryParams");
+
+	return fails_now("PQsendQueryParams") ? 0 :
+		next(conn, query, count, types, values, lengths, formats, format);
 }
