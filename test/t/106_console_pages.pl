@@ -233,6 +233,17 @@ my $fresh = start_console('--connect', $node->connstr('fresh'));
 my $first = login($fresh, 'ann', 'ann pw');
 shown("fresh $_", get($first, $_)) foreach '/', '/executions', '/approvals', '/playbooks', '/schedules';
 
+# What the database refuses, or is too much
+foreach ([ 'event', 'stack_trace', 'quick' ], [ 'execution', 'current_index', 'grand' ], [ 'workload', 'data', 'quick' ])
+{
+	sql("ALTER TABLE noetl.$_->[0] RENAME COLUMN $_->[1] TO away");
+	shown("without $_->[0].$_->[1]", get($ann, "/execution/$id{$_->[2]}"));
+	sql("ALTER TABLE noetl.$_->[0] RENAME COLUMN away TO $_->[1]");
+}
+sql(qq{DO \$\$ BEGIN FOR i IN 1 .. 302 LOOP PERFORM noetl.complete(queue_id, 'null', 'w1') FROM noetl.lease('w1', 100) WHERE execution_id = $id{loop}; END LOOP; END \$\$});
+my @rows = get($ann, "/execution/$id{loop}")->{content} =~ /<div class="row"><div>(act[^<]*)<|<p class="note">(Only the first 300 are shown.)</g;
+is(join(' ', map { $_ // '' } @rows[ 0, -1 ]) . ' ' . scalar(grep { /^act/ } map { $_ // '' } @rows), 'act Only the first 300 are shown. 300', 'a long timeline is cut');
+
 if ($ENV{WRITE})
 {
 	open my $file, '>', $ENV{WRITE} or die "$ENV{WRITE}: $!";
