@@ -11,7 +11,8 @@
 program="make prove"
 . "$(dirname "$0")/lib.sh"
 
-part=${PART:-1}
+part=${PART:-1} asked=${PROVE:-}
+unset PROVE     # means another thing to the configuration of PostgreSQL
 all="injections explore recover orders joins broker kills workers limits races stress templates arguments memory analyze"
 all+=" assertions mutants repeat"
 explore=4 kills=6 memory=8
@@ -26,7 +27,7 @@ of() { echo $((($1 + part - 1) / part)); }
 runs()
 {
     local run
-    for run in ${PROVE:-$all}; do
+    for run in ${asked:-$all}; do
         case $run in
             explore | kills | memory) seq -f "$run-%g" "${!run}" ;;
             repeat) seq -f 'repeat-%g' "$(of 20)" ;;
@@ -45,15 +46,16 @@ sql_tests_of()
 # Prints which tests and documents a run is made of, besides the sources of noetl.
 made_of()
 {
+    echo test/{check,lib}.sh
     case $1 in
         explore | recover | orders | joins | broker | templates | arguments)
-            echo test/*.sh test/diff test/emulate test/model test/fuzz test/playbooks ;;
+            echo test/diff test/emulate test/model test/fuzz test/playbooks ;;
         kills | workers | limits | races)
-            echo test/*.sh test/t/*.pm test/t/{029,056,073,074}_*.pl test/kill test/playbooks ;;
-        stress) echo test/*.sh test/stress ;;
-        analyze) echo test/*.sh test/analyze.judged ;;
+            echo test/t/*.pm test/t/{029,056,073,074}_*.pl test/kill test/playbooks ;;
+        stress) echo test/stress ;;
+        analyze) echo test/analyze.* ;;
         memory | injections | assertions)
-            echo test/*.sh test/memcheck.supp test/sql test/specs test/injection test/playbooks expected ;;
+            echo test/{memcheck,injections,assertions}.* test/sql test/specs test/injection test/playbooks expected ;;
         *) echo test expected doc README.md ;;
     esac
 }
@@ -62,8 +64,8 @@ made_of()
 hash_of_sources()
 {
     git rev-parse --git-dir >/dev/null 2>&1 || return 0
-    git ls-files -z -co --exclude-standard -- src sql tools Makefile noetl.control $(made_of "$1") ':!test/prove.sh' | sort -z |
-        xargs -0 sha1sum 2>/dev/null | sha1sum | cut -d ' ' -f 1
+    git ls-files -z -co --exclude-standard -- src sql tools Makefile noetl.control $(made_of "$1") |
+        sort -z | xargs -0 sha1sum 2>/dev/null | sha1sum | cut -d ' ' -f 1
 }
 
 # The lines of a run that tell what it has done.
