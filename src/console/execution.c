@@ -270,8 +270,7 @@ append_events(Request *request, PQExpBuffer out, const char *id)
 	char		after[24] = "0";
 	PGresult   *rows;
 
-	if (!parse_id(field(request, "after"), after))
-		strcpy(after, "0");
+	(void) parse_id(field(request, "after"), after);
 	rows = db_query(request, events_query, 2, id, after);
 	html(out, "<section id=\"events\"><h2>Events</h2>\n");
 	if (rows == NULL)

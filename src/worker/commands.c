@@ -69,7 +69,7 @@ take_script(Task *task, Commands *commands, Outcome *out)
 	char	   *text;
 	OutcomeKind kind = script_read(task, &text, out);
 
-	if (kind == OUTCOME_DONE && text != NULL)
+	if (text != NULL)
 		add_command(commands, text);
 	return kind;
 }

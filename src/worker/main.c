@@ -57,7 +57,7 @@ remember_secrets(void)
 
 	for (int i = 0; i < 2; i++)
 	{
-		if (texts[i][0] != '\0' && strpbrk(texts[i], "=:") != NULL)
+		if (strpbrk(texts[i], "=:") != NULL)
 			secret_remember_credential(texts[i]);
 	}
 	if (password != NULL)

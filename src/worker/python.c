@@ -241,6 +241,8 @@ start_python(Task *task, Interpreter *python)
 	{
 		finish_output(task, python);
 		stop_python(python);
+		/* what has said something else is no interpreter of the driver */
+		kind = kind == OUTCOME_DONE ? OUTCOME_FAILED : kind;
 	}
 	sb_free(&hello.answer);
 	return kind;

@@ -107,6 +107,29 @@ is(ended_with($items), 1, 'and ends, too');
 ok($stays->{harness}->pumpable, 'without --once it goes on waiting');
 
 #
+# The server takes no sessions for a while: the first is for reports, not for waiting
+#
+$node->start;
+my $shut = start_under_clock('--types', 'shell', '--concurrency', 2, '-v', '-n', 'shut');
+$job{shut} = execute_step("tool: shell\ncommand: '${\ waits('shut')}'\n");
+ok(begun('shut'), 'a task begins in one of two slots');
+my $sessions = q{FROM pg_stat_activity WHERE application_name = 'noetl-worker shut'};
+ok(wait_for("SELECT count(*) = 2 $sessions"), 'while a second session waits for work');
+$node->safe_psql('template1', "ALTER DATABASE postgres ALLOW_CONNECTIONS false; SELECT pg_terminate_backend(pid) $sessions");
+ok(told($shut, qr/connection to the broker lost/), 'both are lost, and the database takes no others');
+sleep 1;
+$shut->{harness}->pump_nb;
+unlike($shut->{log}, qr/no second session/, 'no second one is tried without the first');
+$node->safe_psql('template1', 'ALTER DATABASE postgres ALLOW_CONNECTIONS true');
+ok(told($shut, qr/connected again/), 'which is there again at last');
+ok(wait_for("SELECT count(*) = 2 $sessions"), '... and then the second');
+go_on('shut');
+ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $job{shut}"), 'the task is reported');
+$shut->{harness}->signal('TERM');
+is(ended_with($shut), 0, 'the worker ends');
+$node->stop('immediate');
+
+#
 # At the start
 #
 my $early = start_under_clock('--once');

@@ -146,8 +146,13 @@ sql("SELECT noetl.cancel($_)") foreach $tree, $items;
 # The start
 #
 $node->stop;
-$worker = start_worker(\$log, '--once');
+{
+	local $ENV{NOTIFY_SOCKET} = "$directory/notify";
+	$states = '';
+	$worker = start_worker(\$log, '--once');
+}
 ok(told($worker, \$log, qr/waiting for the server/), 'a worker waits for its server');
+ok(notified(qr/^STATUS=Waiting for the server$/m), 'and tells systemd');
 $node->start;
 $worker->finish;
 is($worker->full_result(0), 0, 'and works when it is there');

@@ -78,6 +78,7 @@ is(sql('SELECT count(*) FROM noetl.execution e, noetl.verify(e.execution_id) v')
 $worker->signal('TERM');
 $worker->finish;
 is($worker->result(0), 0, 'the worker ends');
+unlike($log, qr/given back/, 'what was reported in the end is not given back');
 like($log, qr/connected again/, 'which had lost its session');
 
 #

@@ -215,6 +215,24 @@ ok(time - $begin > 1.5, 'a tool that ends again and again is started ever later'
 	like($context, qr/"step": "act", "attempt": 1, .*"seconds_left": [45]|"seconds_left": [45]/, 'and what there is to know');
 }
 
+# A worker that has to end tells a tool of each task that it goes on with.
+{
+	my $keen = program('keen', "#!/bin/sh\necho '{\"concurrency\": 2}'\nwhile read -r line; do echo \"\$line\" >> $directory/keen.lines; done\n");
+	my $log;
+	my $worker = start_worker(\$log, '--tool', "keen=$keen", '-t', 'keen', '--concurrency', 2);
+	my @endless = map { execute_step("tool: keen\n") } 1 .. 2;
+	ok(wait_for("SELECT count(*) = 2 FROM noetl.queue WHERE status = 'leased' AND execution_id IN ($endless[0], $endless[1])"), 'a tool has two tasks');
+	my $until = time + 60;
+	sleep 0.1 while time < $until && (!-e "$directory/keen.lines" || slurp_file("$directory/keen.lines") !~ /\n.*\n/);
+	$worker->signal('TERM');
+	sleep 0.5;
+	$worker->signal('TERM');
+	$worker->finish;
+	is(scalar(() = slurp_file("$directory/keen.lines") =~ /"cancel":true/g), 2, 'and is told that both are to end');
+	is(sql("SELECT string_agg(status, ' ') FROM noetl.queue WHERE execution_id IN ($endless[0], $endless[1])"), 'queued queued', 'which are given back');
+	sql("SELECT noetl.cancel($_)") foreach @endless;
+}
+
 #
 # llm
 #

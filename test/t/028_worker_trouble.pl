@@ -68,6 +68,8 @@ foreach my $n (1 .. 3)
 my $last = execute_step("tool: shell\ncommand: sleep 6\n");
 ok(begun($last), 'a task begins behind a pooler');
 sleep 0.5;
+is(sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'noetl-worker pooled'"), 1,
+	'and no second session waits for work: it would keep one of the pooler from others');
 $pooled->signal('TERM');
 sleep 1.5;
 $before = cpu($pooled);

@@ -229,6 +229,32 @@ sql("ALTER FUNCTION $validate RENAME TO away; CREATE FUNCTION noetl.validate() R
 like(get($ann, '/playbook?path=work')->{content}, qr/noetl\.validate\(.*\) does not exist/, 'a page without noetl.validate');
 sql('DROP FUNCTION noetl.validate(); ALTER FUNCTION ' . $validate =~ s/validate/away/r . ' RENAME TO validate');
 
+# What is refused when it is to be committed has not been done.
+my $doubtful = execute('parent');
+my $other = execute('work');
+sql("SET ROLE ann; SELECT noetl.schedule('kept', 'work', '\@yearly')");
+sql(q{CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$not in the end$$; END'});
+sql("CREATE CONSTRAINT TRIGGER not_now AFTER INSERT OR UPDATE OR DELETE ON noetl.$_ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION not_now()") foreach qw(execution catalog event);
+# a schedule is changed in an operation at whose end all triggers fire: another function stands for it
+sql('CREATE TABLE doubt (); GRANT INSERT ON doubt TO ann; CREATE CONSTRAINT TRIGGER not_now AFTER INSERT ON doubt DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION not_now()');
+my $unschedule = sql("SELECT oid::regprocedure FROM pg_proc WHERE proname = 'unschedule' AND pronamespace = 'noetl'::regnamespace");
+sql("ALTER FUNCTION $unschedule RENAME TO away; CREATE FUNCTION noetl.unschedule(text) RETURNS int LANGUAGE sql AS 'INSERT INTO public.doubt DEFAULT VALUES; SELECT 1'");
+sub state_of_all { return sql("SELECT (SELECT count(*) FROM noetl.event), (SELECT count(*) FROM noetl.catalog), (SELECT string_agg(name || cron, ' ') FROM noetl.schedule), (SELECT count(*) FROM noetl.execution WHERE status = 'RUNNING')") }
+my $before = state_of_all();
+my $quick = "apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: late}\nworkflow:\n- {step: end}\n";
+foreach ([ '/start', [ path => 'work' ], qr/The playbook is not started/ ], [ "/execution/$doubtful/cancel", [ reason => 'x' ], qr/Cancel: refused/ ], [ "/execution/$doubtful/fork", [ step => 'start' ], qr/Fork: refused/ ],
+	[ "/execution/$other/skip", [ step => 'start', json => '1' ], qr/Skip a step: refused/ ], [ '/approvals', [ execution => $other, signal => 'x' ], qr/The signal is not sent/ ], [ '/schedules', [ action => 'unschedule', name => 'kept' ], qr/The schedule is not changed/ ], [ '/bulk', [ action => 'cancel', id => $other, id => $doubtful ], qr/cancel: 0 done, 2 refused/ ])
+{
+	my ($path, $fields, $message) = @$_;
+	is(post($ann, $path, [ csrf => $ann->{csrf}, @$fields ])->{status}, 303, "@$fields[0, 1] of $path is answered");
+	like(get($ann, '/schedules')->{content}, qr/$message.*not in the end/s, '... and refused, with the reason');
+}
+like(post($ann, '/editor', [ csrf => $ann->{csrf}, action => 'register', content => $quick ])->{content}, qr/It is not registered.*not in the end/s, 'a playbook is not registered');
+is(state_of_all(), $before, 'nothing has happened');
+sql("DROP TRIGGER not_now ON noetl.$_") foreach qw(execution catalog event);
+sql('DROP FUNCTION noetl.unschedule(text); ALTER FUNCTION ' . $unschedule =~ s/unschedule/away/r . ' RENAME TO unschedule');
+sql("SET ROLE ann; SELECT noetl.unschedule('kept')");
+
 # Versions of a playbook
 sub register { my ($text) = @_; return sql("SET ROLE ann; SELECT noetl.register(\$y\$apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: versions}\nworkload:\n$text\nworkflow:\n- {step: start, next: first_step}\n- {step: first_step}\n\$y\$)") }
 register("  a: 1\n  same: 0\n  b: 1\n  old: 0");
