@@ -204,6 +204,28 @@ SELECT noetl.redrive(:without_event);
 DELETE FROM noetl.event WHERE execution_id IN (:without_items, :without_event);
 DELETE FROM noetl.execution WHERE execution_id IN (:without_items, :without_event);
 
+-- What put an execution off may have lost what it said: the log can still be read.
+SELECT noetl.debounce('due/one', 'put off', '0.01 s', '{"n": 1}') AS id \gset
+SELECT noetl.debounce('due/one', 'put off', '0.02 s', '{"n": 2}') = :id AS the_same;
+SELECT pg_sleep(0.05);
+SELECT noetl.enqueue_next() >= 0 AS begun;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+UPDATE noetl.event SET context = NULL WHERE execution_id = :id AND event_type = 'execution_rescheduled';
+SELECT count(*) > 0 AS differs FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
+-- Of an execution that a user has deleted the log is left: it cannot start once more under the same event.
+SELECT noetl.execute('due/one') AS id \gset
+SELECT event_id AS first FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_start' \gset
+DELETE FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.queue WHERE execution_id = :id;
+\set VERBOSITY sqlstate
+INSERT INTO noetl.event (execution_id, event_id, event_type, context) VALUES (:id, :first, 'execution_start', '{"path": "due/one"}');
+\set VERBOSITY default
+SELECT noetl.rebuild(:id) > 0 AS rebuilt;
+SELECT noetl.cancel(:id);
+
 -- An event whose type nobody knows is about what it says, and no more.
 SELECT noetl.execute('due/one') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'of my own', 'a'), (:id, 'of my own', NULL);
@@ -276,6 +298,12 @@ SELECT noetl.execute('due/private') > 0 AS started;
 RESET ROLE;
 SELECT path, started_by, status, error FROM noetl.execution WHERE path IN ('due/broken', 'due/private') ORDER BY execution_id;
 SELECT n FROM due_saved;
+-- Settings that a session gets when it begins, and cannot change, are no hindrance.
+\c -reuse-previous=on "options='-c post_auth_delay=0 -c ignore_system_indexes=off -c DateStyle=German'"
+SET ROLE regress_due;
+SELECT noetl.execute('due/alike') > 0 AS started;
+RESET ROLE;
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('due/alike');
 SELECT status, error FROM noetl.execution WHERE execution_id = newest('due/outer');
 DROP FUNCTION due_around();
 DROP SCHEMA due_private CASCADE;
