@@ -46,7 +46,7 @@ SELECT policy, refused(format('SELECT noetl.retry_delay(%L, ''{}'', ''{}'', 1, f
 SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: [x], text: [x], same: "{{ ''{'' ~ ''{ env.B }'' ~ ''}'' }}", other: 1}}}\n'
     '- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"], text: "{{ env.A }}", same: "{{ env.A }}", other: {x: "{{ env.A }}"}, own: [1, "{{ env.A }}"]}}', '{}', 1) AS id \gset
 SELECT action -> 'data' AS data, context FROM noetl.queue WHERE execution_id = :id;
-SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: text}}}\n- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"]}}', '{}', 1) AS id \gset
+SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: "0000"}}}\n- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"]}}', '{}', 1) AS id \gset
 SELECT action -> 'data' AS data, context FROM noetl.queue WHERE execution_id = :id;
 -- A layer of the input that is null has no members.
 SELECT told(E'- {step: b, type: python, code: x, data: "{{ none }}", args: {b: 1}}', '{}', 0) AS id \gset
