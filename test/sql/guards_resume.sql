@@ -109,6 +109,15 @@ SELECT action -> 'type' AS type, context FROM noetl.queue WHERE execution_id = :
 SELECT step FROM work();
 SELECT (outcome(:id)).*;
 
+-- So of a task that was never queued, as its execution has failed in the same moment.
+SELECT told(E'- {step: start, next: [s, c]}\n- {step: s, type: python, code: x, data: {this: 5}, save: {storage: http, url: "{{ this }}"}, next: end}\n- {step: c, type: playbook, path: resume/later, next: end}\n- {step: end}', '{}', 0) AS id \gset
+SELECT (outcome(:id)).*;
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: resume/later\nworkflow:\n- {step: end, result: 1}') > 0 AS registered;
+SELECT noetl.redrive(:id) AS redriven;
+SELECT node_name, action -> 'type' AS type FROM noetl.queue WHERE execution_id = :id;
+SELECT step FROM work();
+SELECT (outcome(:id)).*;
+
 -- A step that waits for what its worker has started goes on waiting when the execution is redriven.
 SELECT told(E'- {step: s, type: python, code: x, next: end}\n- {step: end, result: "{{ s }}"}', '{}', 0) AS id \gset
 SELECT noetl.execute('resume/child') AS child \gset
