@@ -76,6 +76,7 @@ SELECT logged, retried(:id, logged) FROM unnest(ARRAY[NULL, '{}', '{"collection"
 SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, concurrency: 1, collection: [0, 1, 2], on_error: hold, task: {type: http, url: "{{ 2 / n }}"}, next: end}\n- {step: end, result: "{{ s }}"}', '{"s": {"fail": "no"}}') AS id \gset
 SELECT noetl.retry(:id, 's') AS resumed;
 SELECT regexp_replace(node_id, '\d+:', '') AS node, action -> 'url' AS url FROM noetl.queue WHERE execution_id = :id;
+SELECT item_index FROM noetl.item WHERE execution_id = :id ORDER BY 1;
 SELECT * FROM noetl.verify(:id);
 SELECT count(*) FROM work('{"s": 7}');
 SELECT * FROM noetl.verify(:id);
