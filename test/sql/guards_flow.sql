@@ -116,6 +116,23 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_
 SELECT event_type, regexp_replace(node_id, '\d+:', '') AS node, worker_id FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'action%' ORDER BY event_id;
 SELECT * FROM noetl.verify(:id);
 
+-- So of a client that ends a step itself.
+SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: noop, next: s}\n- {step: b, type: noop, next: s}\n- {step: s, type: python, code: x, join: each}', '{}', 1) AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, parent_event_id) SELECT :id, 'step_skipped', 's', min(event_id) FROM noetl.event WHERE execution_id = :id;
+SELECT event_type, regexp_replace(node_id, '\d+:', '') AS node FROM noetl.event WHERE execution_id = :id AND node_name = 's' ORDER BY event_id;
+SELECT (outcome(:id)).*;
+
+-- A program that asks for the workload and for the values of steps gets them.
+CREATE FUNCTION gets(keys text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    id bigint := told(format('- {step: s, type: python, %s}', keys), '{}', 0, '{"a": 1}', 'workload: {a: 2}');
+BEGIN
+    RETURN (SELECT (context - '_undefined')::text FROM noetl.queue WHERE execution_id = id);
+END
+$$;
+SELECT keys, gets(keys) FROM unnest(ARRAY['code: context', 'code: "x = context[1]"', 'code: x.context', 'code: my_context', 'code: contexts', 'code: context_', 'code: context1', 'code: 1context', 'code: "(context)"', 'code: "my_context context"', 'code: x', 'code_b64: eA==', 'script: x', 'file: x', 'args: {code: context}']) keys;
+DROP FUNCTION gets(text);
+
 -- What several branches give to a join is laid over each other in the order of the playbook, of
 -- the visits of one step in theirs.
 SELECT told(E'- {step: start, next: [a, b]}\n- {step: a, type: python, code: x, next: {step: j, data: {k: a, a: 1}}}\n- {step: b, type: python, code: x, next: {step: j, data: {k: b, b: 1}}}\n- {step: j, type: python, code: x}', '{}', 0) AS id \gset

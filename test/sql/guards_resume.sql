@@ -46,7 +46,7 @@ SELECT policy, refused(format('SELECT noetl.retry_delay(%L, ''{}'', ''{}'', 1, f
 SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: [x], text: [x], same: "{{ ''{'' ~ ''{ env.B }'' ~ ''}'' }}", other: 1}}}\n'
     '- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"], text: "{{ env.A }}", same: "{{ env.A }}", other: {x: "{{ env.A }}"}, own: [1, "{{ env.A }}"]}}', '{}', 1) AS id \gset
 SELECT action -> 'data' AS data, context FROM noetl.queue WHERE execution_id = :id;
-SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: text}}}\n- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"]}}', '{}', 1) AS id \gset
+SELECT told(E'- {step: a, type: python, code: x, next: {step: b, data: {list: "0000"}}}\n- {step: b, type: python, code: x, data: {list: ["{{ env.A }}", "{{ env.B }}"]}}', '{}', 1) AS id \gset
 SELECT action -> 'data' AS data, context FROM noetl.queue WHERE execution_id = :id;
 -- A layer of the input that is null has no members.
 SELECT told(E'- {step: b, type: python, code: x, data: "{{ none }}", args: {b: 1}}', '{}', 0) AS id \gset
@@ -76,6 +76,7 @@ SELECT logged, retried(:id, logged) FROM unnest(ARRAY[NULL, '{}', '{"collection"
 SELECT told(E'- {step: s, type: iterator, element: n, mode: distributed, concurrency: 1, collection: [0, 1, 2], on_error: hold, task: {type: http, url: "{{ 2 / n }}"}, next: end}\n- {step: end, result: "{{ s }}"}', '{"s": {"fail": "no"}}') AS id \gset
 SELECT noetl.retry(:id, 's') AS resumed;
 SELECT regexp_replace(node_id, '\d+:', '') AS node, action -> 'url' AS url FROM noetl.queue WHERE execution_id = :id;
+SELECT item_index FROM noetl.item WHERE execution_id = :id ORDER BY 1;
 SELECT * FROM noetl.verify(:id);
 SELECT count(*) FROM work('{"s": 7}');
 SELECT * FROM noetl.verify(:id);
@@ -106,6 +107,15 @@ SELECT told(E'- {step: s, type: python, code: x, data: {this: 5}, save: {storage
 SELECT step_name, state, context FROM noetl.run WHERE execution_id = :id;
 SELECT noetl.retry(:id, 's') AS resumed;
 SELECT action -> 'type' AS type, context FROM noetl.queue WHERE execution_id = :id;
+SELECT step FROM work();
+SELECT (outcome(:id)).*;
+
+-- So of a task that was never queued, as its execution has failed in the same moment.
+SELECT told(E'- {step: start, next: [s, c]}\n- {step: s, type: python, code: x, data: {this: 5}, save: {storage: http, url: "{{ this }}"}, next: end}\n- {step: c, type: playbook, path: resume/later, next: end}\n- {step: end}', '{}', 0) AS id \gset
+SELECT (outcome(:id)).*;
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: resume/later\nworkflow:\n- {step: end, result: 1}') > 0 AS registered;
+SELECT noetl.redrive(:id) AS redriven;
+SELECT node_name, action -> 'type' AS type FROM noetl.queue WHERE execution_id = :id;
 SELECT step FROM work();
 SELECT (outcome(:id)).*;
 

@@ -29,6 +29,9 @@ SELECT pg_temp.command('{"storage": "postgres", "table": "t", "data": [{}, {"a":
 -- Numbers and modes of DuckDB.
 SELECT mode, pg_temp.command(jsonb_build_object('storage', 'duckdb', 'database', 'f.db', 'table', 't', 'mode', mode, 'key', 'a', 'data', '[{"a": 1, "b": 1.5, "c": -2}, {"a": 1.0, "b": -2.5, "c": 3}]'::jsonb)) FROM unnest(ARRAY['append', 'overwrite', 'update', 'upsert']) mode;
 
+-- A column that a row does not have.
+SELECT storage, mode, pg_temp.command(jsonb_build_object('storage', storage, 'database', 'f.db', 'table', 't', 'mode', mode, 'key', 'a', 'data', '[{"a": 1, "b": 1.5, "c": "x"}, {"a": 2}, {"c": "y", "a": 3}]'::jsonb)) FROM unnest(ARRAY['postgres', 'duckdb']) storage, unnest(ARRAY['append', 'update', 'upsert']) mode;
+
 -- Statements: their parameters, and what is text or a comment in them.
 SELECT statement, pg_temp.command(jsonb_build_object('storage', s, 'database', 'f.db', 'statement', statement, 'params', '{"a": 1.5, "b": -2, "c": "x''y", "d": {"k": [1]}, "e": null, "f": true, "g": "[1]", "h": 7.0}'::jsonb))
   FROM unnest(ARRAY['duckdb']) s, unnest(ARRAY['SELECT :a, :b, :c, :d, :e, :f, :g, :h', 'SELECT :nothing', 'SELECT '':a'', ":b"', 'SELECT e''\'' :a'', :b', E'SELECT e''\\', 'SELECT $$ :a $$, $x$ :b $$ :c $x$, a$b$ :c', 'SELECT :a -- :b' || E'\n, :c', 'SELECT /* :a */ :b', 'SELECT /* /* :a */ :b */ :c', 'SELECT /* * / :a */ :b', 'SELECT /* / * :a */ :b', 'SELECT 1 / :a * :b', 'SELECT :a / * :b', 'SELECT x::a, x :: a', 'SELECT x:a, :é', 'SELECT /* :a']) statement;
