@@ -66,7 +66,8 @@ SELECT noetl.execute('fails/slot') > 0 AS started;
 :look;
 SELECT v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path = 'fails/slot';
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'fails/slot' AND status = 'RUNNING';
-DELETE FROM noetl.queue WHERE node_type = 'fails';
+SELECT count(noetl.release(queue_id, 'w')) FROM noetl.queue WHERE node_type = 'fails';
+SELECT count(*) FROM noetl.slot WHERE name = 'fails';
 
 -- A playbook that was registered is not there.
 BEGIN;
@@ -83,3 +84,4 @@ COMMIT;
 \set VERBOSITY terse
 SELECT noetl.execute('fails/registered');
 INSERT INTO noetl.event (execution_id, event_type, catalog_id) VALUES (noetl.next_id(), 'execution_start', :catalog);
+:look;
