@@ -167,6 +167,11 @@ sub answered
 	unlike(answered($answer, 'exit 1'), qr/spread/, 'a program that fails');
 	unlike(answered($answer, 'kill -9 $$'), qr/spread/, 'one that is killed');
 	is(files($other), $files, 'they leave no file open');
+	local @ENV{qw(LD_PRELOAD OTHER_PROGRAM FAIL_CALL)} = ($library, "$directory/program", 'memfd_create');
+	my $silent = start_console();
+	delete @ENV{qw(LD_PRELOAD OTHER_PROGRAM FAIL_CALL)};
+	$ann = login($silent, 'ann', 'ann pw');
+	unlike(answered($answer, 'exit 0'), qr/spread/, 'no program is asked what cannot be handed to it');
 }
 $ann = login($console, 'ann', 'ann pw');
 is(get($ann, '/healthz')->{content}, "ok\n", 'the console is still there');

@@ -38,7 +38,8 @@ duckdb_open_ext(const char *path, void **database, void *config, char **error)
 {
 	snprintf(opened, sizeof(opened), "%s", path);
 	*database = opened;
-	*error = has(path, "mute") ? NULL : strdup(has(path, "locked") ? "Could not set lock" : "it is broken");
+	*error = has(path, "mute") ? NULL :
+		strdup(has(path, "locked") ? "Could not set lock" : "it is broken");
 	return (has(path, "locked") && tries++ < 3) || has(path, "broken") || has(path, "mute");
 }
 

@@ -40,7 +40,8 @@ lseek(int file, off_t offset, int whence)
 }
 
 int
-pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run) (void *), void *argument)
+pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run) (void *),
+			   void *argument)
 {
 	int			(*next) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *) =
 		dlsym(RTLD_NEXT, "pthread_create");
@@ -66,7 +67,8 @@ posix_spawn(pid_t *process, const char *path, const posix_spawn_file_actions_t *
 
 	if (getenv("OTHER_PROGRAM") != NULL)
 		path = getenv("OTHER_PROGRAM");
-	return fails("posix_spawn") ? EAGAIN : next(process, path, files, attributes, arguments, variables);
+	return fails("posix_spawn") ? EAGAIN :
+		next(process, path, files, attributes, arguments, variables);
 }
 
 pid_t
@@ -124,18 +126,19 @@ int
 PQsendQueryPrepared(PGconn *conn, const char *name, int count, const char *const *values,
 					const int *lengths, const int *formats, int format)
 {
-	int			(*next) (PGconn *, const char *, int, const char *const *, const int *, const int *, int) =
-		dlsym(RTLD_NEXT, "PQsendQueryPrepared");
+	int			(*next) (PGconn *, const char *, int, const char *const *, const int *,
+						 const int *, int) = dlsym(RTLD_NEXT, "PQsendQueryPrepared");
 
-	return fails_now("PQsendQueryPrepared") ? 0 : next(conn, name, count, values, lengths, formats, format);
+	return fails_now("PQsendQueryPrepared") ? 0 :
+		next(conn, name, count, values, lengths, formats, format);
 }
 
 int
 PQsendQueryParams(PGconn *conn, const char *query, int count, const void *types,
 				  const char *const *values, const int *lengths, const int *formats, int format)
 {
-	int			(*next) (PGconn *, const char *, int, const void *, const char *const *, const int *,
-						 const int *, int) = dlsym(RTLD_NEXT, "PQsendQueryParams");
+	int			(*next) (PGconn *, const char *, int, const void *, const char *const *,
+						 const int *, const int *, int) = dlsym(RTLD_NEXT, "PQsendQueryParams");
 
 	return fails_now("PQsendQueryParams") ? 0 :
 		next(conn, query, count, types, values, lengths, formats, format);

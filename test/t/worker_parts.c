@@ -169,8 +169,8 @@ call_target(size_t len)
 	ok = find_target(&task, &target, &out);
 	say_outcome(ok, &out);
 	if (ok)
-		say(sources[target.source == CONNINFO_PLAYBOOK ? 0 : target.source == CONNINFO_CREDENTIAL ? 1 : 2],
-			target.conninfo.data);
+		say(sources[target.source == CONNINFO_PLAYBOOK ? 0 :
+					target.source == CONNINFO_CREDENTIAL ? 1 : 2], target.conninfo.data);
 }
 
 static void
@@ -274,7 +274,8 @@ call_duckdb(size_t len)
 	if (kind == OUTCOME_ABORTED)
 		printf(" aborted %d", task.abort);
 	else
-		say(kind == OUTCOME_DONE ? "" : "failed", kind == OUTCOME_DONE ? out.result.data : out.error.data);
+		say(kind == OUTCOME_DONE ? "" : "failed",
+			kind == OUTCOME_DONE ? out.result.data : out.error.data);
 }
 
 static void
@@ -289,7 +290,8 @@ say_event(const Task *task, const char *type, const char *context)
 static void
 call_python(size_t len)
 {
-	Task		task = {.type = "python",.execution_id = "1",.step = "s",.node_id = "s#1",.action = args[2]};
+	Task		task = {.type = "python",.execution_id = "1",.step = "s",.node_id = "s#1",
+	.action = args[2]};
 	Outcome		out = {0};
 	OutcomeKind kind;
 
@@ -333,7 +335,8 @@ call_progress(size_t len)
 static void
 call_asks(size_t len)
 {
-	Task		task = {.type = args[1],.action = args[2],.context = args[3],.outer_context = args[4]};
+	Task		task = {.type = args[1],.action = args[2],.context = args[3],
+	.outer_context = args[4]};
 
 	say("", task_program_context(&task));
 }
@@ -357,7 +360,8 @@ call_url(size_t len)
 
 	curl_url_set(one, CURLUPART_URL, args[1], CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME);
 	curl_url_set(other, CURLUPART_URL, args[2], CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME);
-	say_bool(strcmp(args[0], "bound") == 0 ? url_is_bound(one, args[2]) : url_same_origin(one, other));
+	say_bool(strcmp(args[0], "bound") == 0 ? url_is_bound(one, args[2]) :
+			 url_same_origin(one, other));
 }
 
 static void
@@ -481,7 +485,8 @@ call_quote(size_t len)
 	for (int i = 0; i < atoi(args[2]); i++)
 		sb_str(&text, args[1]);
 	sb_str(&out.error, "it failed");
-	outcome_quote(&out, ": ", text.data ? text.data : "", text.len, args[3][0] == 'b' ? QUOTE_BEGINNING : QUOTE_END);
+	outcome_quote(&out, ": ", text.data ? text.data : "", text.len,
+				  args[3][0] == 'b' ? QUOTE_BEGINNING : QUOTE_END);
 	printf(" %zu", out.error.len);
 	if (out.error.len > 60)
 	{
@@ -540,15 +545,19 @@ static const struct
 	const char *name;
 	void		(*call) (size_t len);
 }			calls[] = {
-	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url}, {"userinfo", call_userinfo},
-	{"string", call_json}, {"skip", call_json}, {"member", call_json}, {"object", call_json}, {"write", call_json},
-	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list}, {"program", call_program},
-	{"script", call_script}, {"tool", call_tool}, {"shell", call_shell}, {"asks", call_asks}, {"python", call_python}, {"told", call_progress}, {"logged", call_progress}, {"duckdb", call_duckdb}, {"credential", call_credential}, {"file", call_credential},
-	{"command", call_credential}, {"redact", call_redact}, {"concurrency", call_concurrency},
-	{"request", call_request}, {"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
-	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo}, {"host", call_conninfo},
-	{"absent", call_conninfo}, {"conninfo", call_conninfo}, {"sooner", call_other}, {"text", call_other},
-	{"variable", call_other}
+	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url},
+	{"userinfo", call_userinfo}, {"string", call_json}, {"skip", call_json},
+	{"member", call_json}, {"object", call_json}, {"write", call_json},
+	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list},
+	{"program", call_program}, {"script", call_script}, {"tool", call_tool},
+	{"shell", call_shell}, {"asks", call_asks}, {"python", call_python},
+	{"told", call_progress}, {"logged", call_progress}, {"duckdb", call_duckdb},
+	{"credential", call_credential}, {"file", call_credential}, {"command", call_credential},
+	{"redact", call_redact}, {"concurrency", call_concurrency}, {"request", call_request},
+	{"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
+	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo},
+	{"host", call_conninfo}, {"absent", call_conninfo}, {"conninfo", call_conninfo},
+	{"sooner", call_other}, {"text", call_other}, {"variable", call_other}
 };
 
 /* Calls what the line names. */
