@@ -177,8 +177,8 @@ workflow:
 $$) IS NOT NULL AS registered;
 SELECT count(noetl.execute('limits/rate')) FROM generate_series(1, 5);
 SELECT * FROM pg_temp.tasks();
-SELECT full_at - due_at AS ahead, due_at > now() + interval '5 min' AS later FROM noetl.limit_pace;
-UPDATE noetl.limit_pace SET full_at = full_at - interval '6 min', due_at = due_at - interval '6 min';
+SELECT full_at - due_at AS ahead, due_at > now() + interval '5 min' AS later FROM noetl.limit_pace WHERE name = 'pace';
+UPDATE noetl.limit_pace SET full_at = full_at - interval '6 min', due_at = due_at - interval '6 min' WHERE name = 'pace';
 SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT * FROM pg_temp.tasks();
 -- Another rate counts at once.
