@@ -204,6 +204,20 @@ SELECT noetl.redrive(:without_event);
 DELETE FROM noetl.event WHERE execution_id IN (:without_items, :without_event);
 DELETE FROM noetl.execution WHERE execution_id IN (:without_items, :without_event);
 
+-- Items that are tasks of their own belong to no attempt of a worker's iterator, whatever their worker says.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: due/each
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: python, code: x}}
+$$) > 0 AS registered;
+SELECT noetl.execute('due/each') AS id \gset
+SELECT current_index FROM noetl.lease('w');
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, worker_id, result) VALUES (:id, 'iteration_completed', 'each', 0, 'w', '1'), (:id, 'iteration_failed', 'each', 0, 'w', NULL);
+SELECT event_type, current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'iteration%ed' AND worker_id = 'w' ORDER BY event_id;
+SELECT noetl.cancel(:id);
+
 -- What put an execution off may have lost what it said: the log can still be read.
 SELECT noetl.debounce('due/one', 'put off', '0.01 s', '{"n": 1}') AS id \gset
 SELECT noetl.debounce('due/one', 'put off', '0.02 s', '{"n": 2}') = :id AS the_same;
