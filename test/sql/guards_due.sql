@@ -94,6 +94,7 @@ DELETE FROM noetl.execution WHERE execution_id = :parent;
 SELECT step FROM work('{}', 1);
 SELECT status FROM noetl.execution WHERE parent_execution_id = :parent;
 DELETE FROM noetl.event WHERE execution_id = :parent;
+DELETE FROM noetl.run WHERE execution_id = :parent;
 
 -- Whoever asks for it has decided what waits for the broker, also where the broker is off, unless he
 -- asks for one execution, and forgets the failures of executions that are over.
@@ -324,3 +325,10 @@ DROP SCHEMA due_private CASCADE;
 DROP OWNED BY regress_due, regress_due_other;
 DROP ROLE regress_due, regress_due_other;
 SELECT count(*) FROM noetl.reaper_failure;
+
+-- Nothing is left of executions whose logs or rows were changed.
+SELECT array_agg(execution_id) AS ids FROM noetl.execution WHERE path LIKE 'due/%' \gset
+DELETE FROM noetl.event WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.execution WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.queue WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.run WHERE execution_id = ANY (:'ids');
