@@ -94,6 +94,7 @@ DELETE FROM noetl.execution WHERE execution_id = :parent;
 SELECT step FROM work('{}', 1);
 SELECT status FROM noetl.execution WHERE parent_execution_id = :parent;
 DELETE FROM noetl.event WHERE execution_id = :parent;
+DELETE FROM noetl.run WHERE execution_id = :parent;
 
 -- Whoever asks for it has decided what waits for the broker, also where the broker is off, unless he
 -- asks for one execution, and forgets the failures of executions that are over.
@@ -203,6 +204,20 @@ SELECT noetl.redrive(:without_event);
 \set VERBOSITY default
 DELETE FROM noetl.event WHERE execution_id IN (:without_items, :without_event);
 DELETE FROM noetl.execution WHERE execution_id IN (:without_items, :without_event);
+
+-- Items that are tasks of their own belong to no attempt of a worker's iterator, whatever their worker says.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: due/each
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: python, code: x}}
+$$) > 0 AS registered;
+SELECT noetl.execute('due/each') AS id \gset
+SELECT current_index FROM noetl.lease('w');
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, worker_id, result) VALUES (:id, 'iteration_completed', 'each', 0, 'w', '1'), (:id, 'iteration_failed', 'each', 0, 'w', NULL);
+SELECT event_type, current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'iteration%ed' AND worker_id = 'w' ORDER BY event_id;
+SELECT noetl.cancel(:id);
 
 -- What put an execution off may have lost what it said: the log can still be read.
 SELECT noetl.debounce('due/one', 'put off', '0.01 s', '{"n": 1}') AS id \gset
@@ -315,3 +330,10 @@ SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution W
 DELETE FROM noetl.execution WHERE path LIKE 'due/%';
 DELETE FROM noetl.run WHERE execution_id NOT IN (SELECT execution_id FROM noetl.execution);
 SELECT (SELECT count(*) FROM noetl.queue) AS tasks, (SELECT count(*) FROM noetl.run) AS runs;
+
+-- Nothing is left of executions whose logs or rows were changed.
+SELECT array_agg(execution_id) AS ids FROM noetl.execution WHERE path LIKE 'due/%' \gset
+DELETE FROM noetl.event WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.execution WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.queue WHERE execution_id = ANY (:'ids');
+DELETE FROM noetl.run WHERE execution_id = ANY (:'ids');
