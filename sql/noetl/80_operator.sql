@@ -764,10 +764,13 @@ AS $$
          WHERE (t.q).status = 'blocked'
         UNION ALL
         SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
-               format('worker "%s"', (t.q).worker_id),
-               format('Worker "%s" has it since %s, attempt %s of %s%s.', (t.q).worker_id, (t.q).last_heartbeat,
-                      (t.q).attempts, (t.q).max_attempts,
-                      CASE WHEN (t.q).lease_until < clock_timestamp()
+               coalesce('worker "' || (t.q).worker_id || '"', 'a client without a name'),
+               format('%s has it since %s, attempt %s of %s%s.', coalesce('Worker "' || (t.q).worker_id || '"', 'A client without a name'),
+                      (t.q).last_heartbeat, (t.q).attempts, (t.q).max_attempts,
+                      CASE WHEN (t.q).worker_id IS NULL
+                           THEN format('; its action_started had no worker_id, so it has no lease that could run out%s',
+                                       coalesce(', but the timeout ends at ' || (t.q).deadline, ''))
+                           WHEN (t.q).lease_until < clock_timestamp()
                            THEN format('; the lease ran out %s ago and nobody has taken it back',
                                        noetl.span(clock_timestamp() - (t.q).lease_until))
                            ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
@@ -776,7 +779,11 @@ AS $$
                                           noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
                               FROM (SELECT noetl.last_progress((t.q).execution_id, (t.q).node_name) AS p) AS p
                              WHERE p.p IS NOT NULL), ''),
-               CASE WHEN (t.q).lease_until < clock_timestamp()
+               CASE WHEN (t.q).worker_id IS NULL
+                    THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '
+                                'VALUES (%s, ''action_error'', %L, %L, ''its client is gone'');',
+                                (t.q).execution_id, (t.q).node_name, (t.q).node_id)
+                    WHEN (t.q).lease_until < clock_timestamp()
                     THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
                     ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
           FROM task AS t WHERE (t.q).status = 'leased'

@@ -140,14 +140,15 @@ class Worker:
         if lines:
             raise Mismatch("verify: " + "; ".join(lines[:3]))
 
-    PATIENCE = 3                    # how often nothing may be found to do
+    PATIENCE = 3                    # how often nothing may be found to do,
+    SECONDS = 30                    # and, as the server's own processes may be at it, how long
 
     def disturb(self):
         """Something else than work, in between."""
 
     def play(self):
         """Until nothing runs any more."""
-        idle = 0
+        idle, idle_since = 0, time.monotonic()
         verifies = self.session.value("SELECT to_regproc('noetl.verify') IS NOT NULL") == "t"
         while True:
             if verifies and self.rng.random() < 0.2:
@@ -157,12 +158,14 @@ class Worker:
             for _ in range(self.rng.randint(0, len(self.held))):
                 self.report()
             if taken or self.held:
-                idle = 0
+                idle, idle_since = 0, time.monotonic()
                 continue
             if self.session.value("SELECT count(*) FROM noetl.execution WHERE status = 'RUNNING'") == "0":
                 return
             idle += 1
             if idle > self.PATIENCE:
+                time.sleep(0.05)
+            if idle > self.PATIENCE and time.monotonic() > idle_since + self.SECONDS:
                 raise Mismatch("stuck: " + "; ".join(self.session.run(
                     "SELECT x.path || ' ' || (noetl.status(x.execution_id) -> 'live')::text FROM noetl.execution x"
                     " WHERE x.status = 'RUNNING' LIMIT 5")))

@@ -186,4 +186,13 @@ SELECT noetl.execute('zoo/one') AS gone \gset
 SELECT * FROM told(:gone);
 UPDATE noetl.runtime SET runtime = runtime || jsonb_build_object('application', current_setting('application_name'));
 SELECT * FROM told(:gone);
+-- Whoever says that a task has begun, and not who that is, has no lease that runs out; the hint
+-- gives the attempt up.
+SELECT noetl.execute('zoo/one') AS e \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:e, 'action_started', 'feed');
+SELECT * FROM told(:e);
+SELECT replace(hint, 'If the client is gone: ', '') AS hint FROM noetl.why(:e) WHERE state = 'leased' \gset
+:hint
+SELECT step, state, due > now() AS due FROM noetl.why(:e);
+SELECT * FROM noetl.verify(:e);
 SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path LIKE 'zoo/%' AND status = 'RUNNING' AND parent_execution_id IS NULL ORDER BY 1;

@@ -121,7 +121,7 @@ CHECKS = {
         OVER (PARTITION BY execution_id, node_name ORDER BY event_id) AS round FROM noetl.event) e
         WHERE event_type IN ('iteration_completed', 'iteration_failed') AND NOT coalesce(meta ? 'ignored', false)
         GROUP BY execution_id, node_id, node_name, current_index, round HAVING count(*) > 1""",
-    "queue": "SELECT execution_id, status || ' ' || node_id FROM noetl.queue",
+    "queue": "SELECT execution_id, status || ' ' || node_id, worker_id, lease_until - now() AS lease_left, available_at - now() AS waits FROM noetl.queue",
     "run": "SELECT execution_id, state || ' ' || step_name FROM noetl.run",
     "item": "SELECT execution_id, step_name FROM noetl.item",
     "pending": "SELECT execution_id, event_id::text FROM noetl.pending",
@@ -376,6 +376,10 @@ def drain():
         cursor.execute("SELECT noetl.enqueue_next()")
         cursor.execute("SELECT queue_id FROM noetl.lease('drain', 50, '60 s')")
         rows = cursor.fetchall()
+        # what clients without a name have begun has no lease that could run out
+        cursor.execute("""INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, error)
+            SELECT execution_id, 'action_error', node_name, node_id, current_index, 'its client is gone'
+              FROM noetl.queue WHERE status = 'leased' AND worker_id IS NULL""")
         for (queue_id,) in rows:
             cursor.execute("SELECT noetl.complete(%s, '{\"status\": \"success\", \"data\": {\"n\": 1}}', 'drain')", (queue_id,))
         if not rows:

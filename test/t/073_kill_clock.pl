@@ -254,7 +254,10 @@ my @checks = (
 		AND (SELECT string_agg(e.result ->> 'data', ' ') FROM noetl.event AS e
 		     WHERE e.execution_id = l.id AND e.event_type = 'step_completed' AND e.node_name = 'start') IS DISTINCT FROM l.key},
 	'no signal and no message is left' => q{SELECT execution_id::text FROM noetl.signal WHERE NOT taken UNION ALL SELECT key FROM noetl.message WHERE NOT taken},
-	'what begins later begins once' => events_of('kill/begun', q{event_type = 'execution_due'}, 1),
+	# by itself, unless its time had come before the server read it
+	'what begins later begins once' => events_of('kill/begun', q{event_type = 'execution_due'},
+		q{(SELECT count(*) FROM noetl.event AS s WHERE s.execution_id = x.execution_id AND s.event_type = 'execution_start'
+			AND (s.meta ->> 'run_at')::timestamptz > s.created_at)}),
 	'and not early' => q{SELECT d.* FROM noetl.event AS d JOIN LATERAL (SELECT (p.meta ->> 'run_at')::timestamptz AS at FROM noetl.event AS p
 		WHERE p.execution_id = d.execution_id AND p.event_id < d.event_id AND p.event_type IN ('execution_start', 'execution_rescheduled')
 		ORDER BY p.event_id DESC LIMIT 1) AS p ON true WHERE d.event_type = 'execution_due' AND d.created_at < p.at},
