@@ -129,4 +129,29 @@ unlike($log, qr/databases/, 'and there is one database then');
 IPC::Run::run([ 'noetl', 'ps', @connect ], \$nothing, '>', \$log, '2>', \$log, IPC::Run::timeout(60));
 is($? >> 8, 2, 'a command is for one database');
 
+#
+# SIGHUP: each of its workers reads the file again
+#
+open my $file, '>', "$directory/two.conf" or die $!;
+print $file join '', map { "connect = ${\ $node{$_}->connstr('postgres')}\n" } qw(one two);
+close $file;
+$log = '';
+my $reloaded = IPC::Run::start([ 'noetl-worker', '--config', "$directory/two.conf", '-t', 'shell' ], \$nothing, '>', \$log, '2>', \$log, IPC::Run::timeout(180));
+sub told
+{
+	my ($pattern, $times) = @_;
+	my $until = time + 60;
+	while ((() = $log =~ /$pattern/g) < $times && time < $until)
+	{
+		$reloaded->pump_nb;
+		sleep 0.05;
+	}
+	return scalar(() = $log =~ /$pattern/g);
+}
+is(told(qr/executes \{shell\}/, 2), 2, 'a program with a file for two databases');
+$reloaded->signal('HUP');
+is(told(qr/read \S+ again/, 2), 2, 'a signal makes both workers read it again') or diag($log);
+$reloaded->signal('TERM');
+$reloaded->finish;
+
 done_testing();

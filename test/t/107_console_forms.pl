@@ -14,9 +14,16 @@ plan skip_all => 'noetl-console is not built (no libmicrohttpd)'
 
 my $head = "apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: p}\nworkload: {given: 1}\nworkflow:\n- {step: end}\n";
 my $node = start_database(qq{
+	CREATE ROLE exe LOGIN PASSWORD 'exe pw';
+	GRANT USAGE ON SCHEMA noetl TO exe;
+	GRANT EXECUTE ON FUNCTION noetl.execute TO exe;
 	CREATE ROLE ann LOGIN PASSWORD 'ann pw' IN ROLE noetl_client, noetl_reader, noetl_author;
 	SET ROLE ann; SELECT noetl.register(\$y\$$head\$y\$)});
-my $ann = login(start_console(), 'ann', 'ann pw');
+my $console = start_console();
+my $ann = login($console, 'ann', 'ann pw');
+my $exe = login($console, 'exe', 'exe pw');
+like(get($exe, '/playbooks')->{content}, qr/Your role may not see this.*Path of the playbook<input name="path" required>/s, 'who may start what it does not see gives its path');
+unlike(get($ann, '/playbooks')->{content}, qr/Path of the playbook/, 'who sees it does not need to');
 
 #
 # Fields
