@@ -325,11 +325,6 @@ DROP SCHEMA due_private CASCADE;
 DROP OWNED BY regress_due, regress_due_other;
 DROP ROLE regress_due, regress_due_other;
 SELECT count(*) FROM noetl.reaper_failure;
--- What was damaged, or does not go on, leaves nothing behind.
-SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path LIKE 'due/%' AND status = 'RUNNING';
-DELETE FROM noetl.execution WHERE path LIKE 'due/%';
-DELETE FROM noetl.run WHERE execution_id NOT IN (SELECT execution_id FROM noetl.execution);
-SELECT (SELECT count(*) FROM noetl.queue) AS tasks, (SELECT count(*) FROM noetl.run) AS runs;
 
 -- Nothing is left of executions whose logs or rows were changed.
 SELECT array_agg(execution_id) AS ids FROM noetl.execution WHERE path LIKE 'due/%' \gset
