@@ -173,6 +173,14 @@ CREATE TRIGGER before_all BEFORE INSERT ON api_catalog FOR EACH STATEMENT EXECUT
 INSERT INTO api_catalog SELECT * FROM noetl.catalog WHERE path = 'api/steps';
 DROP TABLE api_catalog;
 
+-- A playbook comes back after its executions, as from a dump.
+BEGIN;
+CREATE TEMP TABLE api_kept ON COMMIT DROP AS SELECT * FROM noetl.catalog WHERE path = 'api/steps';
+TRUNCATE noetl.catalog;
+INSERT INTO noetl.catalog SELECT * FROM api_kept;
+SELECT count(*) FROM noetl.catalog;
+ROLLBACK;
+
 -- The library is of one release, and so is the extension in the database.
 SELECT format('CREATE FUNCTION api_execute(path text) RETURNS bigint LANGUAGE C AS %L, %L', probin, 'noetl_execute') FROM pg_proc WHERE oid = 'noetl.execute'::regproc \gexec
 SELECT api_execute('api/steps');
