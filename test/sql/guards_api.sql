@@ -45,6 +45,11 @@ SELECT noetl.pause(:id, 'for ever', 'infinity'), noetl.pause(NULL);
 SELECT until IS NULL FROM noetl.paused WHERE execution_id = :id;
 SELECT noetl.resume(:id);
 
+SELECT noetl.signal(NULL, 'go');
+SELECT noetl.signal(:id, NULL);
+SELECT noetl.send(NULL, 'k');
+SELECT noetl.send('go', NULL);
+
 -- Steps that are skipped.
 SELECT noetl.skip(NULL, 'a');
 SELECT noetl.skip(:id, NULL);
