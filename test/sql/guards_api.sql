@@ -45,6 +45,11 @@ SELECT noetl.pause(:id, 'for ever', 'infinity'), noetl.pause(NULL);
 SELECT until IS NULL FROM noetl.paused WHERE execution_id = :id;
 SELECT noetl.resume(:id);
 
+SELECT noetl.signal(NULL, 'go');
+SELECT noetl.signal(:id, NULL);
+SELECT noetl.send(NULL, 'k');
+SELECT noetl.send('go', NULL);
+
 -- Steps that are skipped.
 SELECT noetl.skip(NULL, 'a');
 SELECT noetl.skip(:id, NULL);
@@ -172,6 +177,14 @@ DROP TRIGGER after_row ON api_catalog;
 CREATE TRIGGER before_all BEFORE INSERT ON api_catalog FOR EACH STATEMENT EXECUTE FUNCTION noetl.catalog_guard();
 INSERT INTO api_catalog SELECT * FROM noetl.catalog WHERE path = 'api/steps';
 DROP TABLE api_catalog;
+
+-- A playbook comes back after its executions, as from a dump.
+BEGIN;
+CREATE TEMP TABLE api_kept ON COMMIT DROP AS SELECT * FROM noetl.catalog WHERE path = 'api/steps';
+TRUNCATE noetl.catalog;
+INSERT INTO noetl.catalog SELECT * FROM api_kept;
+SELECT count(*) FROM noetl.catalog;
+ROLLBACK;
 
 -- The library is of one release, and so is the extension in the database.
 SELECT format('CREATE FUNCTION api_execute(path text) RETURNS bigint LANGUAGE C AS %L, %L', probin, 'noetl_execute') FROM pg_proc WHERE oid = 'noetl.execute'::regproc \gexec

@@ -111,6 +111,7 @@ SELECT status, count(*) FROM noetl.queue WHERE node_type = 'storel' GROUP BY 1 O
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'store/%' AND status = 'RUNNING';
 SELECT noetl.set_limit('store_guard');
 SELECT count(*) FROM noetl.slot WHERE name = 'store_guard';
+DELETE FROM noetl.limit_pace WHERE name = 'store_guard';
 
 -- A pause of tasks whose time is over is none, whoever looks first.
 SELECT noetl.execute('store/steps') AS id \gset
