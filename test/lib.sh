@@ -177,6 +177,9 @@ missing_packages()
     esac
     case " $* " in *" tests "*)
         [ -f /usr/include/graphviz/gvc.h ] || [ -f /usr/local/include/graphviz/gvc.h ] || say libgraphviz-dev
+        # After Debian 12 the package of the programs registers the layouts of the library.
+        compgen -G '/usr/lib/*/graphviz/config*' >/dev/null || [ "$(. /etc/os-release; echo "${VERSION_ID:-}")" = 12 ] ||
+            say graphviz
         perl -MTest::More -e1 2>/dev/null || say perl
         perl -MIPC::Run -e1 2>/dev/null || say libipc-run-perl
         [ -x /usr/sbin/pgbouncer ] || have pgbouncer || say pgbouncer

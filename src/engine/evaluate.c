@@ -589,7 +589,8 @@ migrate_signals(Store *store, int64 execution_id, const Migration *migration)
 
 /*
  * Loads the state of an execution that goes on with another version, and writes that
- * version into its rows.
+ * version into its rows.  The slots that it has as an execution stay until its end, or
+ * are given up if the version has no limits of executions.
  */
 static void
 load_migrated(Store *store, BrokerState *state, const Event *event, Migration *migration)
@@ -608,6 +609,9 @@ load_migrated(Store *store, BrokerState *state, const Event *event, Migration *m
 	store_migrate_execution(store, event->execution_id, catalog_id, (int) version);
 	store_migrate_tasks(store, event->execution_id, migration->to, &migration->map);
 	migrate_signals(store, event->execution_id, migration);
+	/* finish() would not look for them */
+	if (state->playbook->nlimits > 0 && migration->to->nlimits == 0)
+		limit_free_execution(event->execution_id);
 	foreach(lc, state->runs)
 		if (((Run *) lfirst(lc))->is_task)
 			((Run *) lfirst(lc))->handle = NULL;	/* its row has a new version */

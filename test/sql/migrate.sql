@@ -447,3 +447,30 @@ SELECT count(*) > 0 AS found FROM noetl.verify(:id);
 UPDATE noetl.event SET context = NULL WHERE execution_id = :id AND event_type = 'execution_migrated';
 SELECT count(*) > 0 AS found FROM noetl.verify(:id);
 ROLLBACK;
+
+-- An execution that goes on with a version without limits gives its slot up: the next one begins.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/slot
+workflow:
+- {step: a, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS without, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/slot
+limits: [{name: migrate/slot, concurrency: 1}]
+workflow:
+- {step: a, type: http, url: x, next: end}
+- {step: end}
+$$) > 0 AS with_limit;
+SELECT noetl.execute('migrate/slot') AS first, noetl.execute('migrate/slot') AS next \gset
+SELECT status FROM noetl.execution WHERE execution_id IN (:first, :next) ORDER BY execution_id;
+SELECT * FROM noetl.migrate(:first, 1, dry_run => false);
+SELECT execution_id = :next AS of_the_next, held FROM noetl.slot;
+SELECT x.version, x.status, v AS wrong FROM noetl.execution x LEFT JOIN LATERAL noetl.verify(x.execution_id) v ON true
+ WHERE execution_id IN (:first, :next) ORDER BY execution_id;
+SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
+SELECT status FROM noetl.execution WHERE execution_id IN (:first, :next) ORDER BY execution_id;
+SELECT count(*) FROM noetl.slot;
