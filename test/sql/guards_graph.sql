@@ -76,3 +76,14 @@ SELECT length(noetl.explain('graph/large')) > 10000;
 SELECT line FROM pg_temp.page(:large) line WHERE line ~ 'Graph|drawn';
 SELECT noetl.cancel(:large);
 DELETE FROM noetl.queue WHERE execution_id IN (:wide, :large);
+
+-- A step that has ended is no more in the version to which the execution has moved: nothing of it is drawn.
+SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: graph/moved, workflow: [{step: a, type: noop, next: b}, {step: b, type: noop, next: c}, {step: c, type: graphmoved, next: d}, {step: d}]}') > 0;
+SELECT noetl.execute('graph/moved') AS moved \gset
+SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: graph/moved, workflow: [{step: c, type: graphmoved, next: d}, {step: d}]}') > 0;
+SELECT step, message FROM noetl.migrate(:moved, 2, '{}', false);
+SELECT step, state, visits FROM noetl.progress(:moved) ORDER BY 1;
+SELECT m[1] FROM regexp_matches(noetl.report(:moved), '<text[^>]*>([^<]*)</text>', 'g') m;
+SELECT regexp_replace(line, '<[^>]*>', '', 'g') FROM regexp_split_to_table(noetl.report(:moved), '\n') line WHERE line ~ '<h2>Graph';
+SELECT noetl.cancel(:moved);
+DELETE FROM noetl.queue WHERE execution_id = :moved;

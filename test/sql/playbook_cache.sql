@@ -47,6 +47,14 @@ SELECT pg_temp.ran();
 ROLLBACK;
 SELECT pg_temp.ran();
 
+-- A playbook that another version has registered and this one cannot compile: the first of its errors is told.
+BEGIN;
+INSERT INTO noetl.catalog (catalog_id, path, version, content, digest, payload)
+SELECT 1000003, 'playbook_cache/bad', 1, content, sha256(convert_to(content, 'UTF8')), '{}'
+  FROM (VALUES (E'workflow:\n- {step: a, type: noop, next: nowhere}\n- {step: a, type: noop}\n- {step: b, type: noop, next: neither}')) AS v (content);
+SELECT noetl.execute('playbook_cache/bad');
+ROLLBACK;
+
 -- The extension itself.
 BEGIN;
 DROP EXTENSION noetl CASCADE;

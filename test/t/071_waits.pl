@@ -104,23 +104,43 @@ note("20 waits, late by (median, worst) $late ms; try $tries");
 # A client waits for an end
 # ---------------------------------------------------------------------------
 
-my ($in, $out) = ('', '');
-my $client = session(\$in, \$out);
-my $x = sql(q{SELECT noetl.execute('t/nap', '{"pause": 3600}')});
-$in .= "CALL noetl.wait_for_execution($x, '60 s');\n\\echo woken\n";
-$client->pump_nb;
-ok(wait_for(q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL noetl.wait_for_execution%')}),
-	'it sleeps');
-is(sql(q{SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_execution%'}),
-	't', 'without a snapshot');
-my $began = time;
-sql("SELECT noetl.cancel($x)");
-$client->pump until $out =~ /woken/;
-my $took = time - $began;
+# Who is not woken looks again after 30 s.  Returns what the call says when something
+# happens to execution X, and how long that took; what takes too long is tried again.
+sub woken_by
+{
+	my ($wait, $event) = @_;
+	my ($name) = $wait =~ /(wait_for_\w+)/;
+	my ($out, $took);
+	foreach my $try (1 .. 4)
+	{
+		my $x = sql(q{SELECT noetl.execute('t/nap', '{"pause": 3600}')});
+		my ($call, $what) = map { s/X/$x/r } $wait, $event;
+		my $in = '';
+		$out = '';
+		my $client = session(\$in, \$out);
+		$in .= "$call;\n\\echo woken\n";
+		$client->pump_nb;
+		ok(wait_for(qq{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE 'CALL noetl.$name%')}),
+			"$name sleeps");
+		is(sql(qq{SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE query LIKE 'CALL noetl.$name%'}),
+			't', 'without a snapshot');
+		my $began = time;
+		sql($what);
+		$client->pump until $out =~ /woken/;
+		$took = time - $began;
+		$in .= "\\q\n";
+		$client->finish;
+		last if $took < 20;
+	}
+	return ($out, $took);
+}
+
+my ($out, $took) = woken_by(q{CALL noetl.wait_for_execution(X, '60 s')}, q{SELECT noetl.cancel(X)});
 like($out, qr/"status": "CANCELLED"/, 'and is told how the execution ended');
-cmp_ok($took, '<', 30, "at once ($took s)");
-$in .= "\\q\n";
-$client->finish;
+cmp_ok($took, '<', 20, "at once ($took s)");
+(undef, $took) = woken_by(q{CALL noetl.wait_for_change('60 s')}, q{SELECT noetl.cancel(X)});
+cmp_ok($took, '<', 20, "who waits for changes is woken at once ($took s)");
+my $x = sql(q{SELECT max(execution_id) FROM noetl.execution});
 my ($status, $result, $error) = $node->psql('postgres',
 	"SELECT noetl.execute('t/nap', '{\"pause\": 0.1}') AS x \\gset\nCALL noetl.wait_for_execution(:x)");
 like($result, qr/"status": "COMPLETED"/, 'start and wait from one psql session');
@@ -249,7 +269,7 @@ my $lots = lease_time();
 cmp_ok($lots, '<', $few * 2 + 0.2, "$many open waits cost a lease nothing ($few ms, $lots ms)");
 my $plan = sql(q{EXPLAIN SELECT * FROM noetl.waiting WHERE key = 'many 7'});
 like($plan, qr/run_signal_idx/, 'one of them is found by an index');
-$began = time;
+my $began = time;
 is(sql(q{SELECT noetl.send('s', 'nobody')}), '0', 'a message to nobody');
 cmp_ok(time - $began, '<', 10, 'does not read them');
 sql(q{DELETE FROM noetl.run WHERE execution_id BETWEEN 1000001 AND 3000000});
