@@ -901,7 +901,7 @@ COMMENT ON VIEW noetl.transition IS
 
 -- ---------------------------------------------------------------------------
 -- In the operator's hands: functions and views that only read, and the workers'
--- notes about themselves (why.c, announce.c, explain.c, report.c)
+-- notes about themselves (announce.c, explain.c, report.c)
 -- ---------------------------------------------------------------------------
 
 -- Executions of a path, of a status and by time (execution_id) without a scan.
@@ -1240,6 +1240,144 @@ CREATE FUNCTION noetl.progress(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.progress(bigint) IS
     'the state of each step that an execution has reached: queued, leased, retry, paused, waiting, open, awaiting, held; completed, failed, skipped, abandoned; with visits, attempts and times';
+-- Counters come from the statistics of the tables, gauges from the planner's
+-- estimates or from index probes that stop after 10,000 entries.
+CREATE FUNCTION noetl.metrics() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp SET jit = off
+    -- also while the tables have never been analyzed
+    SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+    WITH RECURSIVE kind AS (
+        (SELECT q.node_type, q.priority FROM noetl.queue AS q
+          WHERE q.status = 'queued' ORDER BY q.node_type, q.priority DESC LIMIT 1)
+        UNION ALL
+        SELECT n.* FROM kind AS k
+         CROSS JOIN LATERAL (
+            (SELECT q.node_type, q.priority, 1 AS o FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority < k.priority
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority, 2 FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY o LIMIT 1) AS n0
+         CROSS JOIN LATERAL (SELECT n0.node_type, n0.priority) AS n
+    ), ready AS (
+        SELECT k.node_type AS type, k.priority, c.n, f.created_at
+          FROM (SELECT * FROM kind LIMIT 200) AS k
+         CROSS JOIN LATERAL (SELECT count(*) AS n
+                               FROM (SELECT FROM noetl.queue AS q
+                                      WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
+                                      ORDER BY q.queue_id LIMIT 10000) AS q) AS c
+         CROSS JOIN LATERAL (SELECT q.created_at FROM noetl.queue AS q
+                              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
+                              ORDER BY q.queue_id LIMIT 1) AS f
+    ), task AS (
+        SELECT s.status, (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE (q.status IN ('leased', 'cancelled') OR q.deadline IS NOT NULL) AND q.status = 'leased'
+                                   ORDER BY q.lease_until LIMIT 10000) AS l) AS n
+          FROM (VALUES ('leased')) AS s (status)
+        UNION ALL
+        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+        UNION ALL
+        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
+    ), stat AS (
+        SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
+               pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
+               CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE 0 END AS rows,
+               pg_relation_size(c.oid) AS bytes
+          FROM pg_class AS c
+         WHERE c.oid IN ('noetl.execution'::regclass, 'noetl.queue'::regclass, 'noetl.run'::regclass)
+            OR c.oid IN (SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = 'noetl.event'::regclass)
+    ), event AS (
+        SELECT sum(s.ins) AS ins, sum(s.bytes) AS bytes FROM stat AS s WHERE s.name NOT IN ('execution', 'queue', 'run')
+    ), running AS (
+        SELECT count(*) AS n, min(r.started_at) AS oldest
+          FROM (SELECT x.started_at FROM noetl.execution AS x
+                 WHERE x.status = 'RUNNING' ORDER BY x.execution_id LIMIT 10000) AS r
+    ), worker AS (
+        SELECT count(*) AS n FROM noetl.runtime AS r
+         WHERE r.component_type = 'worker' AND r.last_heartbeat > clock_timestamp() - interval '5 min'
+    ), family (rank, name, type, unit, help) AS (
+        VALUES (1, 'target', 'info', NULL, 'The service and the database it is in'),
+               (2, 'noetl_execution_active', 'gauge', NULL, 'Executions that run; at most 10000 are counted'),
+               (3, 'noetl_execution_oldest_age_seconds', 'gauge', 'seconds', 'For how long the oldest execution has run'),
+               (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
+               (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
+               (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
+               (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
+               (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
+               (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
+               (11, 'noetl_event_storage_bytes', 'gauge', 'bytes', 'Size of the event log without indexes and TOAST'),
+               (12, 'noetl_table_rows', 'gauge', NULL, 'Rows of a table as the planner estimates them'),
+               (13, 'noetl_worker_active', 'gauge', NULL, 'Workers seen within five minutes')
+    ), label AS (
+        SELECT format('{noetl_task_type="%s",noetl_task_priority="%s"}',
+                      replace(replace(replace(r.type, '\', '\\'), '"', '\"'), E'\n', '\n'), r.priority) AS text, r.*
+          FROM ready AS r
+    ), sample (rank, text) AS (
+        SELECT 1, format('target_info{service_name="noetl",service_version="%s",db_system_name="postgresql",db_namespace="%s"} 1',
+                         (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'noetl'),
+                         replace(replace(replace(current_database(), '\', '\\'), '"', '\"'), E'\n', '\n'))
+        UNION ALL SELECT 2, 'noetl_execution_active ' || n FROM running
+        UNION ALL SELECT 3, 'noetl_execution_oldest_age_seconds '
+                            || coalesce(round(greatest(extract(epoch FROM clock_timestamp() - oldest), 0)::numeric, 3), 0) FROM running
+        UNION ALL SELECT 4, 'noetl_execution_started_total ' || ins FROM stat WHERE name = 'execution'
+        UNION ALL SELECT 5, 'noetl_task_ready' || l.text || ' ' || l.n FROM label AS l
+        UNION ALL SELECT 6, 'noetl_task_oldest_age_seconds' || l.text || ' '
+                            || round(greatest(extract(epoch FROM clock_timestamp() - l.created_at), 0)::numeric, 3) FROM label AS l
+        UNION ALL SELECT 7, format('noetl_task_in_flight{noetl_task_status="%s"} %s', t.status, t.n) FROM task AS t
+        UNION ALL SELECT 8, 'noetl_task_enqueued_total ' || ins FROM stat WHERE name = 'queue'
+        UNION ALL SELECT 9, 'noetl_task_finished_total ' || del FROM stat WHERE name = 'queue'
+        UNION ALL SELECT 10, 'noetl_event_stored_total ' || coalesce(ins, 0) FROM event
+        UNION ALL SELECT 11, 'noetl_event_storage_bytes ' || coalesce(bytes, 0) FROM event
+        UNION ALL SELECT 12, format('noetl_table_rows{noetl_table_name="%s"} %s', s.name, s.rows)
+                    FROM stat AS s WHERE s.name IN ('execution', 'queue', 'run')
+        UNION ALL SELECT 13, 'noetl_worker_active ' || n FROM worker
+    )
+    SELECT string_agg(concat_ws(E'\n', format('# TYPE %s %s', f.name, f.type),
+                                CASE WHEN f.unit IS NOT NULL THEN format('# UNIT %s %s', f.name, f.unit) END,
+                                format('# HELP %s %s.', f.name, f.help),
+                                (SELECT string_agg(s.text, E'\n' ORDER BY s.text) FROM sample AS s WHERE s.rank = f.rank)),
+                      E'\n' ORDER BY f.rank) || E'\n# EOF\n'
+      FROM family AS f
+$$;
+
+COMMENT ON FUNCTION noetl.metrics() IS
+    'gauges and counters in the OpenMetrics text format; its cost does not grow with the tables';
+CREATE FUNCTION noetl.explain_unchecked(path_or_execution text, format text) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_explain_unchecked'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION noetl.explain_unchecked(text, text) IS
+    'what noetl.explain() returns, without its check of rights; to be granted to nobody';
+CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text') RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_explain'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION noetl.explain(text, text) IS
+    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
+CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET jit = off;
+COMMENT ON FUNCTION noetl.report_unchecked(bigint) IS
+    'what noetl.report() returns, without its check of rights; to be granted to nobody';
+CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
+    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION noetl.report(bigint) IS
+    'one HTML page about an execution that loads nothing: errors, graph, timeline, events with input and result';
+REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(text, text[], jsonb),
+    noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
+    noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint),
+    noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint), noetl.metrics(), noetl.explain(text, text),
+    noetl.report(bigint) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- noetl.why(): what an execution waits for, in words, and what to do (src/api/why.c)
+-- ---------------------------------------------------------------------------
+
 -- noetl-worker says what its sessions are called, unless a pooler is between them and it;
 -- of other workers nobody knows whether they keep one.
 CREATE FUNCTION noetl.worker_has_gone(runtime jsonb) RETURNS boolean
@@ -1316,6 +1454,35 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION noetl.why_queued(noetl.queue) IS 'why a ready task is not leased; part of noetl.why()';
+CREATE FUNCTION noetl.why_leased(task noetl.queue)
+    RETURNS TABLE (waits_for text, detail text, hint text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce('worker "' || task.worker_id || '"', 'a client without a name'),
+           format('%s has it since %s, attempt %s of %s; %s.', coalesce('Worker "' || task.worker_id || '"', 'A client without a name'),
+                  task.last_heartbeat, task.attempts, task.max_attempts,
+                  CASE WHEN task.worker_id IS NULL
+                       THEN 'its action_started had no worker_id, so it has no lease that could run out'
+                            || coalesce(', but the timeout ends at ' || task.deadline, '')
+                       WHEN task.lease_until < clock_timestamp()
+                       THEN format('the lease ran out %s ago and nobody has taken it back',
+                                   noetl.span(clock_timestamp() - task.lease_until))
+                       ELSE format('the lease lasts until %s%s', task.lease_until, coalesce(', the timeout ends at ' || task.deadline, '')) END)
+           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+                                      noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
+                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name) AS p) AS p
+                         WHERE p.p IS NOT NULL), ''),
+           CASE WHEN task.worker_id IS NULL
+                THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '
+                            'VALUES (%s, ''action_error'', %L, %L, ''its client is gone'');',
+                            task.execution_id, task.node_name, task.node_id)
+                WHEN task.lease_until < clock_timestamp()
+                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
+$$;
+
+COMMENT ON FUNCTION noetl.why_leased(noetl.queue) IS 'who works on a task, and until when; part of noetl.why()';
 CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text)
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -1655,30 +1822,9 @@ AS $$
           FROM task AS t CROSS JOIN LATERAL noetl.why_blocked((t.q).queue_id) AS w
          WHERE (t.q).status = 'blocked'
         UNION ALL
-        SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline),
-               coalesce('worker "' || (t.q).worker_id || '"', 'a client without a name'),
-               format('%s has it since %s, attempt %s of %s%s.', coalesce('Worker "' || (t.q).worker_id || '"', 'A client without a name'),
-                      (t.q).last_heartbeat, (t.q).attempts, (t.q).max_attempts,
-                      CASE WHEN (t.q).worker_id IS NULL
-                           THEN format('; its action_started had no worker_id, so it has no lease that could run out%s',
-                                       coalesce(', but the timeout ends at ' || (t.q).deadline, ''))
-                           WHEN (t.q).lease_until < clock_timestamp()
-                           THEN format('; the lease ran out %s ago and nobody has taken it back',
-                                       noetl.span(clock_timestamp() - (t.q).lease_until))
-                           ELSE format('; the lease lasts until %s%s', (t.q).lease_until,
-                                       coalesce(', the timeout ends at ' || (t.q).deadline, '')) END)
-               || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
-                                          noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
-                              FROM (SELECT noetl.last_progress((t.q).execution_id, (t.q).node_name) AS p) AS p
-                             WHERE p.p IS NOT NULL), ''),
-               CASE WHEN (t.q).worker_id IS NULL
-                    THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '
-                                'VALUES (%s, ''action_error'', %L, %L, ''its client is gone'');',
-                                (t.q).execution_id, (t.q).node_name, (t.q).node_id)
-                    WHEN (t.q).lease_until < clock_timestamp()
-                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
-                    ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
-          FROM task AS t WHERE (t.q).status = 'leased'
+        SELECT 3, (t.q).node_name, 'leased', (t.q).last_heartbeat, coalesce((t.q).lease_until, (t.q).deadline), w.waits_for, w.detail, w.hint
+          FROM task AS t CROSS JOIN LATERAL noetl.why_leased(t.q) AS w
+         WHERE (t.q).status = 'leased'
         UNION ALL
         SELECT 3, (t.q).node_name, 'retry', (t.q).created_at, (t.q).available_at, 'its next attempt',
                CASE WHEN (t.q).available_at < clock_timestamp()
@@ -1749,144 +1895,10 @@ CREATE FUNCTION noetl.why(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.why(bigint) IS
     'why an execution does not move: for each live run what it waits for, in words, and what to do; rows without a step are about the execution as a whole';
--- Counters come from the statistics of the tables, gauges from the planner's
--- estimates or from index probes that stop after 10,000 entries.
-CREATE FUNCTION noetl.metrics() RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp SET jit = off
-    -- also while the tables have never been analyzed
-    SET enable_seqscan = off SET enable_bitmapscan = off
-AS $$
-    WITH RECURSIVE kind AS (
-        (SELECT q.node_type, q.priority FROM noetl.queue AS q
-          WHERE q.status = 'queued' ORDER BY q.node_type, q.priority DESC LIMIT 1)
-        UNION ALL
-        SELECT n.* FROM kind AS k
-         CROSS JOIN LATERAL (
-            (SELECT q.node_type, q.priority, 1 AS o FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority < k.priority
-              ORDER BY q.node_type, q.priority DESC LIMIT 1)
-            UNION ALL
-            (SELECT q.node_type, q.priority, 2 FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type > k.node_type
-              ORDER BY q.node_type, q.priority DESC LIMIT 1)
-            ORDER BY o LIMIT 1) AS n0
-         CROSS JOIN LATERAL (SELECT n0.node_type, n0.priority) AS n
-    ), ready AS (
-        SELECT k.node_type AS type, k.priority, c.n, f.created_at
-          FROM (SELECT * FROM kind LIMIT 200) AS k
-         CROSS JOIN LATERAL (SELECT count(*) AS n
-                               FROM (SELECT FROM noetl.queue AS q
-                                      WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                                      ORDER BY q.queue_id LIMIT 10000) AS q) AS c
-         CROSS JOIN LATERAL (SELECT q.created_at FROM noetl.queue AS q
-                              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                              ORDER BY q.queue_id LIMIT 1) AS f
-    ), task AS (
-        SELECT s.status, (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE (q.status IN ('leased', 'cancelled') OR q.deadline IS NOT NULL) AND q.status = 'leased'
-                                   ORDER BY q.lease_until LIMIT 10000) AS l) AS n
-          FROM (VALUES ('leased')) AS s (status)
-        UNION ALL
-        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
-        UNION ALL
-        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
-    ), stat AS (
-        SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
-               pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
-               CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE 0 END AS rows,
-               pg_relation_size(c.oid) AS bytes
-          FROM pg_class AS c
-         WHERE c.oid IN ('noetl.execution'::regclass, 'noetl.queue'::regclass, 'noetl.run'::regclass)
-            OR c.oid IN (SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = 'noetl.event'::regclass)
-    ), event AS (
-        SELECT sum(s.ins) AS ins, sum(s.bytes) AS bytes FROM stat AS s WHERE s.name NOT IN ('execution', 'queue', 'run')
-    ), running AS (
-        SELECT count(*) AS n, min(r.started_at) AS oldest
-          FROM (SELECT x.started_at FROM noetl.execution AS x
-                 WHERE x.status = 'RUNNING' ORDER BY x.execution_id LIMIT 10000) AS r
-    ), worker AS (
-        SELECT count(*) AS n FROM noetl.runtime AS r
-         WHERE r.component_type = 'worker' AND r.last_heartbeat > clock_timestamp() - interval '5 min'
-    ), family (rank, name, type, unit, help) AS (
-        VALUES (1, 'target', 'info', NULL, 'The service and the database it is in'),
-               (2, 'noetl_execution_active', 'gauge', NULL, 'Executions that run; at most 10000 are counted'),
-               (3, 'noetl_execution_oldest_age_seconds', 'gauge', 'seconds', 'For how long the oldest execution has run'),
-               (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
-               (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
-               (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
-               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
-               (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
-               (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
-               (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
-               (11, 'noetl_event_storage_bytes', 'gauge', 'bytes', 'Size of the event log without indexes and TOAST'),
-               (12, 'noetl_table_rows', 'gauge', NULL, 'Rows of a table as the planner estimates them'),
-               (13, 'noetl_worker_active', 'gauge', NULL, 'Workers seen within five minutes')
-    ), label AS (
-        SELECT format('{noetl_task_type="%s",noetl_task_priority="%s"}',
-                      replace(replace(replace(r.type, '\', '\\'), '"', '\"'), E'\n', '\n'), r.priority) AS text, r.*
-          FROM ready AS r
-    ), sample (rank, text) AS (
-        SELECT 1, format('target_info{service_name="noetl",service_version="%s",db_system_name="postgresql",db_namespace="%s"} 1',
-                         (SELECT e.extversion FROM pg_extension AS e WHERE e.extname = 'noetl'),
-                         replace(replace(replace(current_database(), '\', '\\'), '"', '\"'), E'\n', '\n'))
-        UNION ALL SELECT 2, 'noetl_execution_active ' || n FROM running
-        UNION ALL SELECT 3, 'noetl_execution_oldest_age_seconds '
-                            || coalesce(round(greatest(extract(epoch FROM clock_timestamp() - oldest), 0)::numeric, 3), 0) FROM running
-        UNION ALL SELECT 4, 'noetl_execution_started_total ' || ins FROM stat WHERE name = 'execution'
-        UNION ALL SELECT 5, 'noetl_task_ready' || l.text || ' ' || l.n FROM label AS l
-        UNION ALL SELECT 6, 'noetl_task_oldest_age_seconds' || l.text || ' '
-                            || round(greatest(extract(epoch FROM clock_timestamp() - l.created_at), 0)::numeric, 3) FROM label AS l
-        UNION ALL SELECT 7, format('noetl_task_in_flight{noetl_task_status="%s"} %s', t.status, t.n) FROM task AS t
-        UNION ALL SELECT 8, 'noetl_task_enqueued_total ' || ins FROM stat WHERE name = 'queue'
-        UNION ALL SELECT 9, 'noetl_task_finished_total ' || del FROM stat WHERE name = 'queue'
-        UNION ALL SELECT 10, 'noetl_event_stored_total ' || coalesce(ins, 0) FROM event
-        UNION ALL SELECT 11, 'noetl_event_storage_bytes ' || coalesce(bytes, 0) FROM event
-        UNION ALL SELECT 12, format('noetl_table_rows{noetl_table_name="%s"} %s', s.name, s.rows)
-                    FROM stat AS s WHERE s.name IN ('execution', 'queue', 'run')
-        UNION ALL SELECT 13, 'noetl_worker_active ' || n FROM worker
-    )
-    SELECT string_agg(concat_ws(E'\n', format('# TYPE %s %s', f.name, f.type),
-                                CASE WHEN f.unit IS NOT NULL THEN format('# UNIT %s %s', f.name, f.unit) END,
-                                format('# HELP %s %s.', f.name, f.help),
-                                (SELECT string_agg(s.text, E'\n' ORDER BY s.text) FROM sample AS s WHERE s.rank = f.rank)),
-                      E'\n' ORDER BY f.rank) || E'\n# EOF\n'
-      FROM family AS f
-$$;
-
-COMMENT ON FUNCTION noetl.metrics() IS
-    'gauges and counters in the OpenMetrics text format; its cost does not grow with the tables';
-CREATE FUNCTION noetl.explain_unchecked(path_or_execution text, format text) RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_explain_unchecked'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION noetl.explain_unchecked(text, text) IS
-    'what noetl.explain() returns, without its check of rights; to be granted to nobody';
-CREATE FUNCTION noetl.explain(path_or_execution text, format text DEFAULT 'text') RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_explain'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION noetl.explain(text, text) IS
-    'the graph of a playbook (its path: the newest version) or of an execution (its id: with states, visits and times) as text, mermaid, dot, json or svg (an element whose classes a page colours)';
-CREATE FUNCTION noetl.report_unchecked(execution_id bigint) RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_report_unchecked'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET jit = off;
-COMMENT ON FUNCTION noetl.report_unchecked(bigint) IS
-    'what noetl.report() returns, without its check of rights; to be granted to nobody';
-CREATE FUNCTION noetl.report(execution_id bigint) RETURNS text
-    AS 'MODULE_PATHNAME', 'noetl_of_own_execution'
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION noetl.report(bigint) IS
-    'one HTML page about an execution that loads nothing: errors, graph, timeline, events with input and result';
-REVOKE ALL ON FUNCTION noetl.note_worker(text, text[], jsonb), noetl.announce(text, text[], jsonb),
-    noetl.join_awaits(bigint, text, text, boolean), noetl.timeline(bigint), noetl.progress(bigint),
-    noetl.timeline_unchecked(bigint), noetl.progress_unchecked(bigint), noetl.why_unchecked(bigint),
-    noetl.explain_unchecked(text, text), noetl.report_unchecked(bigint),
-    noetl.why_queued(noetl.queue), noetl.worker_has_gone(jsonb), noetl.why_blocked(bigint),
-    noetl.why_paused(noetl.queue), noetl.type_paused(text),
-    noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run),
-    noetl.why_awaiting(noetl.run), noetl.why_locked(bigint), noetl.why(bigint), noetl.metrics(), noetl.explain(text, text),
-    noetl.report(bigint) FROM PUBLIC;
-
+REVOKE ALL ON FUNCTION noetl.worker_has_gone(jsonb), noetl.why_queued(noetl.queue), noetl.why_leased(noetl.queue),
+    noetl.why_blocked(bigint), noetl.type_paused(text), noetl.why_paused(noetl.queue),
+    noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run), noetl.why_awaiting(noetl.run),
+    noetl.why_locked(bigint), noetl.why_unchecked(bigint), noetl.why(bigint) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Waits: signals and messages end them (src/api/signal.c); a client waits for the
