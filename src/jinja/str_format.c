@@ -40,7 +40,10 @@ is_number(const char *name, int length)
 	return length > 0 && name == end;
 }
 
-/* Reads the digits of a width or precision; returns -1 when there are none. */
+/*
+ * Reads the digits of a width or precision; returns -1 when there are none, and at most
+ * INT_MAX, which exceeds any text, and any precision that a number may have.
+ */
 static int64
 spec_amount(const char **p, const char *end)
 {
@@ -49,11 +52,12 @@ spec_amount(const char **p, const char *end)
 
 	while ((digit = take_digit(p, end)) >= 0)
 	{
-		amount = Max(amount, 0) * 10 + digit;
-		if (amount > INT_MAX)
+		amount = Max(amount, 0);
+		if (amount > (PG_INT64_MAX - digit) / 10)
 			value_fail("too many decimal digits in format string");
+		amount = amount * 10 + digit;
 	}
-	return amount;
+	return Min(amount, INT_MAX);
 }
 
 /* Reads a format specification.  Raises when it is malformed. */

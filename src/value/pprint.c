@@ -48,6 +48,13 @@ sorted_entries(Budget *budget, const Value *value)
 	return entries;
 }
 
+/* Returns whether pprint() takes a value for a list or tuple; a tuple of groupby is none to it. */
+static bool
+is_sequence(const Value *value)
+{
+	return value->kind == VAL_LIST || (value->kind == VAL_TUPLE && !(value->flags & VF_GROUP));
+}
+
 /* Returns whether a text cannot fit on a line, whatever its characters are. */
 static bool
 is_long(const StringInfo buf)
@@ -82,7 +89,7 @@ flat_repr(Budget *budget, StringInfo buf, const Value *value)
 		appendStringInfoChar(buf, '}');
 		pfree(entries);
 	}
-	else if (value->kind == VAL_LIST || value->kind == VAL_TUPLE)
+	else if (is_sequence(value))
 	{
 		appendStringInfoChar(buf, value->kind == VAL_LIST ? '[' : '(');
 		for (i = 0; i < seq_count(value) && !is_long(buf); i++)
@@ -315,7 +322,7 @@ pprint_into(Budget *budget, StringInfo buf, const Value *value, int indent, int 
 			pprint_dict(budget, buf, value, indent, allowance);
 			return;
 		}
-		if ((value->kind == VAL_LIST || value->kind == VAL_TUPLE) && seq_count(value) > 0)
+		if (is_sequence(value) && seq_count(value) > 0)
 		{
 			pfree(text.data);
 			pprint_items(budget, buf, value, indent, allowance);

@@ -37,7 +37,7 @@ SELECT pg_temp.problem('{{ x }}', '[]');
 -- the stack is full, and so where it stands then, is the compiler's choice.
 SELECT regexp_replace(pg_temp.problem(t), '(54001.*)column \d+', '\1column …') FROM unnest(ARRAY[
   '{{ "x" * 10**9 }}', '{% for i in range(10**9) %}{% endfor %}', '{{ range(10**9)|list }}', '{{ [0] * 10**9 }}', '{{ 10 ** 100000 }}',
-  '{{ 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 }}', '{{ "%0999999999d" % 1 }}', '{{ "x".center(10**10) }}', '{{ "{:>9999999999}".format(1) }}',
+  '{{ 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 ** 2 }}', '{{ "%0999999999d" % 1 }}', '{{ "x".center(10**10) }}', '{{ "{:>9999999999}".format(1) }}', '{{ "{:.99999999999999999999}".format("") }}', '{{ "{:.9999999999}".format(1.5) }}',
   '{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}', '{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}',
   '{% set ns = namespace(s="x") %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}']) AS t;
 SELECT left(pg_temp.problem('{{ ' || repeat('(', 10000) || '1' || repeat(')', 10000) || ' }}'), 30);

@@ -27,7 +27,7 @@ FROM unnest(ARRAY[
   '{{ d.a.0 }}', '{{ d["a"][-1] }}', '{{ d.a[::-1] }}', '{{ s[1:-1] }}', '{{ s|length }}', '{{ s.upper() }}',
   '{{ d["items"] }}', '{{ d.items()|list }}', '{{ d.get("x", "none") }}', '{{ none.x is defined }}',
   '{{ s.split("a") }}', '{{ "%05.1f|%-4s|" % (3.14159, "ab") }}', '{{ "{:>6,}|{!r}".format(1234, s) }}',
-  '{{ "{:٣}|{:.٢}".format(1, s) }}', '{{ "{٠[٠]:٠٤}".format([7]) }}']) AS t;
+  '{{ "{:٣}|{:.٢}|{:.30000000000000004}".format(1, s, "ab") }}', '{{ "{٠[٠]:٠٤}".format([7]) }}']) AS t;
 
 -- and/or give operands, "in" looks into what it is given, tests bind tightest
 SELECT t AS template, noetl.render(t, '{"a": 0, "b": "x", "xs": [1, 2]}') AS result

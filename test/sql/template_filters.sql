@@ -10,7 +10,7 @@ INSERT INTO f (t) VALUES
   ('{% for g in rows|groupby("city") %}{{ g.grouper }}:{{ g.list|length }} {% endfor %}'), ('{{ "a\nb"|indent(2, true) }}'),
   ('{{ "42abc"|int(-1) }} {{ "1\x1c"|int }} {{ "\x1f2.5"|float }} {{ "\x852\u2003"|int }}'), ('{{ d|items|list }}'), ('{{ xs|join("+") }} {{ rows|join(",", attribute="name") }}'),
   ('{{ "abc"|list }}'), ('{{ "ΑΣ İ"|lower }} {{ "straße"|upper }}'), ('{{ rows|map(attribute="name")|list }} {{ xs|map("string")|list }}'),
-  ('{{ xs|max }} {{ xs|min }} {{ rows|max(attribute="age") }}'), ('{{ rows|pprint }}'), ('{{ xs|reject("odd")|list }} {{ xs|select(">", 1)|list }}'),
+  ('{{ xs|max }} {{ xs|min }} {{ rows|max(attribute="age") }}'), ('{{ rows|pprint }}'), ('{{ "foo bar baz qux"|groupby("", 0)|pprint }}'), ('{{ xs|reject("odd")|list }} {{ xs|select(">", 1)|list }}'),
   ('{{ rows|selectattr("age", "gt", 30)|map(attribute="name")|list }} {{ rows|rejectattr("age")|list }}'),
   ('{{ "aaa"|replace("a", "b", 2) }}'), ('{{ xs|reverse|list }} {{ "abc"|reverse }}'), ('{{ 42.55|round(1, "floor") }} {{ 42.1|round(0, "ceil") }}'),
   ('{{ ["b", "A", "c"]|sort }} {{ rows|sort(attribute="city,age")|map(attribute="name")|join }}'), ('{{ 5|string }}'),
