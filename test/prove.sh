@@ -2,8 +2,8 @@
 # Everything that is random or long, with the numbers that doc/guarantees.md names:
 # "make prove".  A night on two cores; PART=20 takes a twentieth of each number, and
 # PROVE="recover explore" only these.  The longest are divided: "kills" is kills-1 to kills-6,
-# and so are "explore", "memory" and "repeat".  Each run prints its last lines; at the end there is a table
-# of all of them, whose last line is "N runs passed, N failed".
+# and so are "explore", "memory" and "repeat".  Each run prints its last lines; at the end there
+# is a table of all of them, whose last line is "N runs passed, N failed".
 #
 # What has passed is kept in build/prove, and is not done again for the same PART as long as what
 # the run is made of stays the same: src, sql, tools, and the tests that it runs ("made_of" below).

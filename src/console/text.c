@@ -226,7 +226,7 @@ url_decode(char *s)
 	*to = '\0';
 }
 
-/* Copies an id; returns false when the text is none. */
+/* Copies an id; returns false, and leaves the id as it is, when the text is none. */
 bool
 parse_id(const char *s, char id[24])
 {

@@ -208,7 +208,7 @@ build_url(const Task *task, const ScriptPlace *place, StringBuf *url)
 
 /*
  * Reads the commands from where the task says they are.  *text is NULL when it says
- * nothing.
+ * nothing, and after a failure.
  */
 OutcomeKind
 script_read(Task *task, char **text, Outcome *out)
