@@ -245,8 +245,8 @@ run_steps()
             rm -rf "$work/tap" && start_server "$work" || abort
             drop_leftovers
         else
-            SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names PROGRAMS=$names \
-                run_suite "$suite"
+            SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names \
+                INJECTION_SPECS=$names PROGRAMS=$names run_suite "$suite"
         fi
         say "== $passed $failed"
     done 3<&0 </dev/null
