@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Digest::MD5 qw(md5_hex);
 use File::Temp;
 use FindBin;
 use IPC::Run;
@@ -25,15 +26,14 @@ my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
 IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/console", "-I$include", "-I$include/internal", "-I$include/postgresql/internal",
 	'-o', "$directory/parts", "$FindBin::RealBin/console_parts.c", "$FindBin::RealBin/console_world.c", @objects, '-L' . (says('--libdir'))[0], '-lpq', '-lpthread' ]) or BAIL_OUT('it does not compile');
 
-# A long line that has been there before is cut, with a number that says which it is.
-my (%seen, %number);
+# A long line that has been there before is cut, with a digest that says which it is.
+my %seen;
 sub shortened
 {
 	my ($line) = @_;
 	$line =~ s/0{60}([0-9a-f]{4})/\\#$1/g;
 	return $line if $line =~ /^[>#]/ || length $line <= 70 || !$seen{$line}++;
-	$number{$line} //= 1 + keys %number;
-	return substr($line, 0, 40) =~ s/[\x80-\xff]//gr . "… $number{$line}";
+	return substr($line, 0, 40) =~ s/[\x80-\xff]//gr . '… ' . substr(md5_hex($line), 0, 6);
 }
 
 my $expected = slurp_file("$root/expected/console_parts.txt");

@@ -22,6 +22,7 @@
 
 #include "console_world.h"
 #include "layout.h"
+#include "text.h"
 
 char	   *args[MAX_ARGS];	/* of the command; NULL behind the last */
 bool trace;				/* whether what is asked for is printed */
@@ -668,6 +669,9 @@ MHD_get_connection_values(struct MHD_Connection *connection, enum MHD_ValueKind 
 			*value++ = '\0';
 		if (strchr(name, '*'))
 			times = atoi(strchr(name, '*') + 1);
+		url_decode(name);
+		if (value)
+			url_decode(value);
 		for (int i = 0; i < times; i++)
 			if (iterator(cls, kind, name, value) != MHD_YES)
 				break;
