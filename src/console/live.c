@@ -264,8 +264,8 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (stream->connection && !stream->ended && stream->execution[0] &&
-			strcmp(stream->token, token) > 0 && (next == NULL || strcmp(stream->token, next) < 0))
+		if (!stream->ended && stream->execution[0] && strcmp(stream->token, token) > 0 &&
+			(next == NULL || strcmp(stream->token, next) < 0))
 			next = stream->token;
 	if (next)
 		memcpy(token, next, TOKEN_SIZE);
@@ -291,7 +291,7 @@ look(void)
 	pthread_mutex_lock(&lock);
 	looks++;
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (stream->connection && !stream->execution[0])
+		if (!stream->execution[0])
 		{
 			stream->tell = true;
 			wake(stream);
