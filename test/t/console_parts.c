@@ -479,7 +479,7 @@ static const struct
 	{"tokens", do_tokens}, {"hold", do_hold}, {"share", do_share}, {"answer", do_answer_later},
 	{"release", do_release}, {"end", do_end},
 	{"sweep", server_sweep}, {"expire", sessions_expire}, {"offer", do_offer},
-	{"begin", do_begin}, {"memory", do_memory},
+	{"begin", do_begin}, {"close", watch_close}, {"memory", do_memory},
 };
 
 /* Runs the command that the arguments are. */

@@ -355,8 +355,11 @@ rows_of(const char *text)
 	for (int i = 0; i < count; i++)
 		columns[i].name = (char *) "c";
 	PQsetResultAttrs(result, count, columns);
-	for (int r = 0; *text && (row = part_of(text, ';', r)) != NULL; r++)
+	for (int r = 0; *text; r++)
 	{
+		row = strndup(text, strcspn(text, ";"));
+		text += strlen(row);
+		text += *text == ';';
 		for (int i = 0; i < count; i++)
 		{
 			char	   *value = part_of(row, '|', i);
