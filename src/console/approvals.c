@@ -132,7 +132,7 @@ approvals_page(Request *request, Reply *reply)
 	for (int i = 0; rows && i < PQntuples(rows) && i < 50; i++)
 		append_wait(request, &reply->body, rows, i, may_signal);
 	html(&reply->body, "</div>\n");
-	if (rows && PQntuples(rows) > 50)
+	if (PQntuples(rows) > 50)
 		html(&reply->body, "<p class=\"pages\"><a rel=\"next\" href=\"/approvals?after=%u&amp;step=%u&amp;visit=%u&amp;execution=%u\">"
 			 "More</a></p>\n", db_text(rows, 49, 0), db_text(rows, 49, 2), db_text(rows, 49, 3),
 			 field_or(request, "execution", ""));

@@ -118,7 +118,7 @@ db_end(Request *request, bool commit)
 const char *
 db_value(const PGresult *rows, int row, int column)
 {
-	if (rows == NULL || row >= PQntuples(rows) || PQgetisnull(rows, row, column))
+	if (row >= PQntuples(rows) || PQgetisnull(rows, row, column))
 		return NULL;
 	return PQgetvalue(rows, row, column);
 }

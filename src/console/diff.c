@@ -76,7 +76,8 @@ append_middle(PQExpBuffer out, const Lines *a, int a1, int a2, const Lines *b, i
 	int			j = 0;
 	uint16_t   *best = NULL;
 
-	if ((int64_t) (n + 1) * (m + 1) <= MAX_CELLS && n < UINT16_MAX && m < UINT16_MAX)
+	/* no subsequence is longer than 3,000 lines then */
+	if ((int64_t) (n + 1) * (m + 1) <= MAX_CELLS)
 	{
 		best = xcalloc((size_t) (n + 1) * (m + 1), sizeof(*best));
 		for (int x = n - 1; x >= 0; x--)

@@ -158,7 +158,7 @@ append_timeline(Request *request, PQExpBuffer out, const char *id)
 		page_span(out, atof(db_text(rows, i, 3)));
 		html(out, " <span class=\"note\">%s</span></div></div>\n", db_text(rows, i, 2));
 	}
-	if (rows && PQntuples(rows) == 300)
+	if (PQntuples(rows) == 300)
 		html(out, "<p class=\"note\">Only the first 300 are shown.</p>\n");
 	PQclear(rows);
 	html(out, "</section>\n");
@@ -189,7 +189,7 @@ append_children(Request *request, PQExpBuffer out, const char *id)
 	PGresult   *rows = db_query(request, children_query, 1, id);
 	int			depth = 0;
 
-	if (rows == NULL || PQntuples(rows) == 0)
+	if (PQntuples(rows) == 0)
 	{
 		PQclear(rows);
 		return;
@@ -385,7 +385,7 @@ execution_page(Request *request, Reply *reply)
 	}
 	if (parse_id(rest, id) && slash == NULL)
 		rows = db_query(request, execution_query, 1, id);
-	if (rows == NULL || PQntuples(rows) == 0)
+	if (PQntuples(rows) == 0)
 	{
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such execution for your role");
 		PQclear(rows);

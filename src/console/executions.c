@@ -431,7 +431,7 @@ bulk_post(Request *request, Reply *reply)
 			rows = db_query(request, bulk->call, 2, id, field_or(request, "reason", NULL));
 		if (db_end(request, rows != NULL) && rows)
 			done++;
-		else if (failed++ == 0 && request->error.len > 0)
+		else if (failed++ == 0)
 			appendBinaryPQExpBuffer(&first, request->error.data, request->error.len);
 		PQclear(rows);
 	}

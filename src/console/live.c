@@ -365,7 +365,7 @@ look_for_changes(void *unused)
 		{
 			look_at = look() ? 0 : now + SETTLE;
 		}
-		if (look_at && look_at - now < timeout)
+		if (look_at)
 			timeout = (int) (look_at - now);
 		if (any && !waits && begin_at - now < timeout)
 			timeout = begin_at > now ? (int) (begin_at - now) : 0;

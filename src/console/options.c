@@ -119,7 +119,7 @@ listen_at(char *text)
 		usage("--listen must be ADDRESS:PORT");
 	*colon = '\0';
 	options.port = number("listen", colon + 1, 0, 65535);
-	if (text[0] == '[' && colon > text && colon[-1] == ']')
+	if (text[0] == '[' && colon[-1] == ']')
 	{
 		colon[-1] = '\0';
 		text++;

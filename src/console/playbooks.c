@@ -177,7 +177,7 @@ append_diff(Request *request, PQExpBuffer out, const char *path, const char *ver
 	PGresult   *rows = db_query(request, diff_query,
 								2, path, other);
 
-	if (rows && PQntuples(rows) == 1)
+	if (PQntuples(rows) == 1)
 	{
 		html(out, "<section><h2>From version %s to version %s</h2>\n", other, version);
 		diff_append(out, db_text(rows, 0, 0), content);
@@ -205,7 +205,7 @@ playbook_page(Request *request, Reply *reply)
 	const char *version;
 	bool		newest;
 
-	if (rows == NULL || PQntuples(rows) == 0)
+	if (PQntuples(rows) == 0)
 	{
 		page_error(request, reply, MHD_HTTP_NOT_FOUND, "There is no such playbook for your role");
 		PQclear(rows);
