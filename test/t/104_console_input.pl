@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use ConsoleTest;
 use IO::Socket::INET;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -47,6 +48,10 @@ refused(qr/--idle-timeout must be a number from 1 to 604800/, '--idle-timeout', 
 refused(qr/what is "start"\?/, 'start');
 refused(qr/--host can be given 16 times at most/, map { ('--host', "h$_") } 1 .. 17);
 refused(qr/--trust-role needs an address of this machine only/, '--listen', "$_:0", '--trust-role', 'ann') foreach '0.0.0.0', '[::]';
+# an address of documentation, which no machine has
+IPC::Run::run([ 'noetl-console', '--listen', '192.0.2.1:0' ], '>', \my $said, '2>', \my $complaint, IPC::Run::timeout(60));
+is("$? $said", (1 << 8) . ' ', 'an address that is not of this machine');
+like($complaint, qr/cannot listen at 192\.0\.2\.1, port 0/, 'with the reason');
 
 #
 # Names by which browsers reach it
@@ -62,7 +67,7 @@ my $page;
 my $console = start_console();
 my $named = start_console('--host', 'console.example', '--host', 'other.example');
 is(answers($named, $_), 303, "a name it has: $_") foreach 'console.example', 'CONSOLE.example:8080', 'other.example', 'localhost:1', '127.0.0.1', '[::1]:8080';
-is(answers($named, $_), 421, "a name that is none: $_") foreach 'console.exampl', 'console.example.evil', 'evil.example', 'x', '127.0.0', '[::2]';
+is(answers($named, $_), 421, "a name that is none: $_") foreach 'console.exampl', 'console.examplf', 'console.example.evil', 'evil.example', 'x', '127.0.0', '[::2]';
 my $address = start_console('--listen', '127.0.0.5:0');
 is(answers($address, '127.0.0.5', '127.0.0.5'), 303, 'the address it listens to is a name');
 is(answers($address, $_, '127.0.0.5'), 421, "but $_ is not") foreach '127.0.0.6', '127.0.0';

@@ -104,12 +104,24 @@ sub laid_out
 	my ($question) = @_;
 	my $answer = '';
 	IPC::Run::run([ 'noetl-console', '--lay-out-graph' ], \$question, '>', \$answer, '2>', '/dev/null', IPC::Run::timeout(60));
-	return $? == 0 ? scalar(() = $answer =~ /\n/g) . ' lines' : 'none';
+	return $? == 0 ? scalar(() = $answer =~ /\n/g) . ' lines' : $? == 1 << 8 ? 'none' : "exit status $?";
 }
 is(laid_out("2 1 0 150 44\n0 1 0\n"), '5 lines', 'an answer: the graph, two steps, a line, a label');
 is(laid_out("2 2 1 150 44\n0 1 0\n1 1 40\n"), '7 lines', 'with a label');
 is(laid_out($_), 'none', 'no question: ' . s/\n/ /gr) foreach '', 'x', "2 1 0 150\n", "0 0 0 150 44\n", "-1 0 0 150 44\n", "301 0 0 150 44\n", "1 -1 0 150 44\n", "1 601 0 150 44\n" . "0 0 0\n" x 601, "2 1 0 150 44\n", "2 1 0 150 44\n0 1\n", "2 1 0 150 44\n0 x 0\n", "2 1 0 150 44\n2 0 0\n",
   "2 1 0 150 44\n0 2 0\n", "2 1 0 150 44\n-1 0 0\n", "2 1 0 150 44\n0 -1 0\n", "2 2 0 150 44\n0 1 0\n";
+
+IPC::Run::run([ 'noetl-console', '--lay-out-graph' ], \"2 1 0 150 44\n0 1 0\n", '>', '/dev/full', IPC::Run::timeout(60));
+is($?, 1 << 8, 'no answer that cannot be written');
+
+# What Graphviz has no line for
+my $layout = PostgreSQL::Test::Utils::tempdir_short() . '/fail_layout.so';
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', $layout, dirname(__FILE__) . '/fail_layout.c', '-ldl');
+foreach my $how (qw(all none empty short lastnone lastempty lastshort well))
+{
+	local @ENV{qw(LD_PRELOAD FAIL_LAYOUT)} = ($layout, $how);
+	is(laid_out("2 1 1 150 44\n0 1 40\n"), $how eq 'well' ? '5 lines' : 'none', "a layout that fails: $how");
+}
 
 #
 # Where a system call fails, the drawing is that of the database.
