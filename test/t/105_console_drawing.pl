@@ -121,6 +121,7 @@ foreach my $how (qw(all none empty short lastnone lastempty lastshort well))
 {
 	local @ENV{qw(LD_PRELOAD FAIL_LAYOUT)} = ($layout, $how);
 	is(laid_out("2 1 1 150 44\n0 1 40\n"), $how eq 'well' ? '5 lines' : 'none', "a layout that fails: $how");
+	is(laid_out("2 1 0 150 44\n0 1 0\n"), $how eq 'well' ? '5 lines' : 'none', '... without a label');
 }
 
 #

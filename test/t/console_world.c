@@ -745,7 +745,7 @@ MHD_add_response_header(struct MHD_Response *response, const char *name, const c
 	return MHD_YES;
 }
 
-/* Prints an answer: of a page what is between its head and its foot. */
+/* Prints an answer: of a page its name, and what is between its head and its foot. */
 static void
 print_answer(unsigned status, const struct MHD_Response *response)
 {
@@ -756,6 +756,11 @@ print_answer(unsigned status, const struct MHD_Response *response)
 	printf("%u\n%s", status, response->headers);
 	if (begin && end && !all_headers)
 	{
+		const char *title = strstr(body, "<title>") + strlen("<title>");
+		const char *live = strstr(body, "<body") + strlen("<body");
+
+		/* its name, and what it listens to */
+		printf("%.*s%.*s\n", (int) strcspn(title, "<"), title, (int) strcspn(live, ">"), live);
 		*end = '\0';
 		begin = strchr(begin, '\n') + 1;
 	}
