@@ -92,6 +92,7 @@ text_of(const char *given)
 	return text;
 }
 
+/* Reads a command line. */
 static void
 do_options(void)
 {
@@ -101,9 +102,11 @@ do_options(void)
 		count++;
 	optind = 1;
 	read_options(count, args);
-	printf("listens at %s%s, port %d\n", options.address, options.loopback ? " (this machine)" : "", options.port);
+	printf("listens at %s%s, port %d\n", options.address, options.loopback ? " (this machine)" : "",
+		   options.port);
 }
 
+/* Begins to serve. */
 static void
 do_start(void)
 {
@@ -111,6 +114,7 @@ do_start(void)
 	printf("port %d\n", server_start());
 }
 
+/* How many files a process may have, and could have. */
 static void
 do_limit(void)
 {
@@ -118,18 +122,21 @@ do_limit(void)
 	most_files = strtoul(arg(2), NULL, 10);
 }
 
+/* Names the calls that fail. */
 static void
 do_fail(void)
 {
 	snprintf(failing, sizeof(failing), "%s", arg(1));
 }
 
+/* Passes seconds. */
 static void
 do_time(void)
 {
 	pass(1000 * atoll(arg(1)));
 }
 
+/* Adds a rule of what a statement is answered; without one, removes all. */
 static void
 do_db(void)
 {
@@ -140,18 +147,21 @@ do_db(void)
 	connected = true;
 }
 
+/* Whether the server asks for passwords. */
 static void
 do_password(void)
 {
 	with_password = strcmp(arg(1), "yes") == 0;
 }
 
+/* Whether what the console asks for is printed. */
 static void
 do_trace(void)
 {
 	trace = strcmp(arg(1), "on") == 0;
 }
 
+/* Whether whole answers are printed. */
 static void
 do_headers(void)
 {
@@ -193,6 +203,7 @@ do_leaves(void)
 	}
 }
 
+/* A browser goes away. */
 static void
 do_disconnect(void)
 {
@@ -201,6 +212,7 @@ do_disconnect(void)
 	changed(NULL, connection, &connection->context, MHD_CONNECTION_NOTIFY_CLOSED);
 }
 
+/* A browser connects. */
 static void
 do_connect(void)
 {
@@ -251,7 +263,8 @@ do_request(void)
 	answered = false;
 	result = hand_over(connection, "", 0);
 	if (result == MHD_YES && *body && !answered)
-		result = hand_over(connection, body, half) && hand_over(connection, body + half, strlen(body) - half);
+		result = hand_over(connection, body, half) &&
+			hand_over(connection, body + half, strlen(body) - half);
 	free(args[3]);
 	args[3] = address;
 	if (result == MHD_YES && !answered)
@@ -303,7 +316,8 @@ do_stream(void)
 		puts("there is no stream");
 	while (connection->response && !connection->suspended)
 	{
-		len = connection->response->read(connection->response->cls, connection->position, buffer, sizeof(buffer));
+		len = connection->response->read(connection->response->cls, connection->position, buffer,
+										 sizeof(buffer));
 		if (len < 0)
 		{
 			puts("the stream ends");
@@ -373,7 +387,10 @@ do_drawings(void)
 		pass(1000);
 		initPQExpBuffer(&svg);
 		initPQExpBuffer(&out);
-		appendPQExpBuffer(&svg, "<svg role=\"img\">\n<g class=\"node a\" data-step=\"0\" transform=\"\"><rect width=\"9\" height=\"%d\"/></g>\n</svg>", i);
+		appendPQExpBuffer(
+			&svg,
+			"<svg role=\"img\">\n<g class=\"node a\" data-step=\"0\" transform=\"\"><rect width=\"9\" height=\"%d\"/></g>\n</svg>",
+			i);
 		layout_status = 0;
 		layout_text = strcpy(answer, "200 300\n10 20\n");
 		script_at = strcpy(script, "+0 +0");
@@ -387,6 +404,7 @@ do_drawings(void)
 	printf("%d are laid out anew\n", counted);
 }
 
+/* Prints a state as pages show it. */
 static void
 do_tag(void)
 {
@@ -401,6 +419,7 @@ do_tag(void)
 	free(text);
 }
 
+/* Compares two tokens; looks whether the first is one of a session. */
 static void
 do_tokens(void)
 {
@@ -437,12 +456,14 @@ do_release(void)
 	session_release(held);
 }
 
+/* Ends the held session. */
 static void
 do_end(void)
 {
 	session_end(held);
 }
 
+/* Offers a connection that waits for changes. */
 static void
 do_offer(void)
 {
@@ -450,12 +471,14 @@ do_offer(void)
 	puts(watch_wanted() ? "wanted" : "not wanted");
 }
 
+/* Has that connection wait. */
 static void
 do_begin(void)
 {
 	puts(watch_begin() ? "it waits" : "it does not wait");
 }
 
+/* Needs some memory. */
 static void
 do_memory(void)
 {
@@ -469,17 +492,39 @@ static const struct
 	const char *name;
 	void		(*run) (void);
 }			commands[] = {
-	{"options", do_options}, {"start", do_start}, {"stop", server_stop}, {"limit", do_limit},
-	{"fail", do_fail}, {"time", do_time}, {"db", do_db}, {"password", do_password},
-	{"trace", do_trace}, {"headers", do_headers}, {"request", do_request},
+	{"options", do_options},
+	{"start", do_start},
+	{"stop", server_stop},
+	{"limit", do_limit},
+	{"fail", do_fail},
+	{"time", do_time},
+	{"db", do_db},
+	{"password", do_password},
+	{"trace", do_trace},
+	{"headers", do_headers},
+	{"request", do_request},
 	{"requests", do_requests},
-	{"connect", do_connect}, {"disconnect", do_disconnect}, {"leave", do_leave}, {"leaves", do_leaves},
-	{"stream", do_stream}, {"look", do_look}, {"graph", do_graph}, {"drawings", do_drawings},
+	{"connect", do_connect},
+	{"disconnect", do_disconnect},
+	{"leave", do_leave},
+	{"leaves", do_leaves},
+	{"stream", do_stream},
+	{"look", do_look},
+	{"graph", do_graph},
+	{"drawings", do_drawings},
 	{"tag", do_tag},
-	{"tokens", do_tokens}, {"hold", do_hold}, {"share", do_share}, {"answer", do_answer_later},
-	{"release", do_release}, {"end", do_end},
-	{"sweep", server_sweep}, {"expire", sessions_expire}, {"offer", do_offer},
-	{"begin", do_begin}, {"close", watch_close}, {"memory", do_memory},
+	{"tokens", do_tokens},
+	{"hold", do_hold},
+	{"share", do_share},
+	{"answer", do_answer_later},
+	{"release", do_release},
+	{"end", do_end},
+	{"sweep", server_sweep},
+	{"expire", sessions_expire},
+	{"offer", do_offer},
+	{"begin", do_begin},
+	{"close", watch_close},
+	{"memory", do_memory},
 };
 
 /* Runs the command that the arguments are. */

@@ -175,6 +175,14 @@ next_word(void)
 	return word;
 }
 
+/* Whether a file has something to read, when poll() was told that. */
+static bool
+is_ready(int file, char what)
+{
+	return (file == BELL && (rung || what == 'b')) || (file == DATABASE && what == 'd') ||
+		(file == PIPE && pipe_ready);
+}
+
 /*
  * Does what a word says: "+MS" passes time, with "b" behind the bell rings, with "d" the
  * database answers, with "t" the process says nothing yet, with "f" the call fails.
@@ -196,8 +204,7 @@ poll(struct pollfd *files, nfds_t count, int timeout)
 	pipe_ready = *what != 't';
 	for (nfds_t i = 0; i < count; i++)
 	{
-		files[i].revents = files[i].fd >= 0 && ((files[i].fd == BELL && (rung || *what == 'b')) ||
-			(files[i].fd == DATABASE && *what == 'd') || (files[i].fd == PIPE && pipe_ready)) ? POLLIN : 0;
+		files[i].revents = is_ready(files[i].fd, *what) ? POLLIN : 0;
 		ready += files[i].revents != 0;
 	}
 	return ready;
@@ -297,7 +304,8 @@ void *(*looker) (void *);
 jmp_buf idle;
 
 int
-pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run) (void *), void *argument)
+pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+			   void *argument)
 {
 	bool		other = worker != NULL && worker != run;
 
@@ -405,8 +413,8 @@ answer_of(const char *sql)
 	}
 	if (answer)
 		return rows_of(answer);
-	if (strncmp(sql, "SET", 3) == 0 || strncmp(sql, "BEGIN", 5) == 0 || strncmp(sql, "COMMIT", 6) == 0 ||
-		strncmp(sql, "ROLLBACK", 8) == 0)
+	if (strncmp(sql, "SET", 3) == 0 || strncmp(sql, "BEGIN", 5) == 0 ||
+		strncmp(sql, "COMMIT", 6) == 0 || strncmp(sql, "ROLLBACK", 8) == 0)
 		return PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK);
 	return rows_of("");
 }
@@ -469,8 +477,8 @@ PQexec(PGconn *conn, const char *sql)
 }
 
 PGresult *
-PQexecParams(PGconn *conn, const char *sql, int nparams, const Oid *types, const char *const *params,
-			 const int *lengths, const int *formats, int format)
+PQexecParams(PGconn *conn, const char *sql, int nparams, const Oid *types,
+			 const char *const *params, const int *lengths, const int *formats, int format)
 {
 	print_sql(sql, nparams, params);
 	return answer_of(sql);
@@ -559,7 +567,8 @@ print_address(const struct sockaddr *address)
 	char		text[100];
 
 	if (address->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) address)->sin6_addr, text, sizeof(text));
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) address)->sin6_addr, text,
+				  sizeof(text));
 	else
 		inet_ntop(AF_INET, &((const struct sockaddr_in *) address)->sin_addr, text, sizeof(text));
 	printf(", %s", text);
@@ -643,7 +652,8 @@ MHD_get_connection_info(struct MHD_Connection *connection, enum MHD_ConnectionIn
 
 /* A header of the request: "Name: value" among the arguments. */
 const char *
-MHD_lookup_connection_value(struct MHD_Connection *connection, enum MHD_ValueKind kind, const char *name)
+MHD_lookup_connection_value(struct MHD_Connection *connection, enum MHD_ValueKind kind,
+							const char *name)
 {
 	size_t		len = strlen(name);
 
@@ -774,7 +784,8 @@ print_answer(unsigned status, const struct MHD_Response *response)
 }
 
 enum MHD_Result
-MHD_queue_response(struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
+MHD_queue_response(struct MHD_Connection *connection, unsigned status,
+				   struct MHD_Response *response)
 {
 	answered = true;
 	counted += status == MHD_HTTP_OK;
