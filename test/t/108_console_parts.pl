@@ -32,6 +32,7 @@ sub shortened
 {
 	my ($line) = @_;
 	$line =~ s/0{60}([0-9a-f]{4})/\\#$1/g;
+	$line =~ s/((?:noetl-console |console\.(?:css|js)\?))\d+\.\d+\.\d+/$1VERSION/g;
 	return $line if $line =~ /^[>#]/ || length $line <= 70 || !$seen{$line}++;
 	return substr($line, 0, 40) =~ s/[\x80-\xff]//gr . '… ' . substr(md5_hex($line), 0, 6);
 }

@@ -14,7 +14,7 @@
 
 #include <microhttpd.h>
 
-#define MAX_ARGS 40
+#define MAX_ARGS 60
 #define MAX_RULES 64
 
 /* What a statement is answered that has some text; the last rule that fits counts. */
