@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,11 +89,10 @@ static int
 number(const char *name, const char *text, int least, int most)
 {
 	char	   *end;
-	long		n;
+	/* what is too large for it is too large for any option */
+	long		n = strtol(text, &end, 10);
 
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (*text == '\0' || *end != '\0' || errno != 0 || n < least || n > most)
+	if (*text == '\0' || *end != '\0' || n < least || n > most)
 		usage("--%s must be a number from %d to %d", name, least, most);
 	return (int) n;
 }
