@@ -99,15 +99,19 @@ isnt(place('abcd' x 20), $four, 'a longer label takes more room');
 #
 # The process that lays out, by itself
 #
+my $answered;
 sub laid_out
 {
 	my ($question) = @_;
 	my $answer = '';
 	IPC::Run::run([ 'noetl-console', '--lay-out-graph' ], \$question, '>', \$answer, '2>', '/dev/null', IPC::Run::timeout(60));
+	$answered = $answer;
 	return $? == 0 ? scalar(() = $answer =~ /\n/g) . ' lines' : $? == 1 << 8 ? 'none' : "exit status $?";
 }
 is(laid_out("2 1 0 150 44\n0 1 0\n"), '5 lines', 'an answer: the graph, two steps, a line, a label');
+like($answered, qr/^M\S+ \S+C[^\n]+\n0 0\n\z/m, 'the place of a label that there is not');
 is(laid_out("2 2 1 150 44\n0 1 0\n1 1 40\n"), '7 lines', 'with a label');
+like($answered, qr/\n0 0\n(?!0 0\n)\S+ \S+\n\z/, 'which has a place');
 is(laid_out($_), 'none', 'no question: ' . s/\n/ /gr) foreach '', 'x', "2 1 0 150\n", "0 0 0 150 44\n", "-1 0 0 150 44\n", "301 0 0 150 44\n", "1 -1 0 150 44\n", "1 601 0 150 44\n" . "0 0 0\n" x 601, "2 1 0 150 44\n", "2 1 0 150 44\n0 1\n", "2 1 0 150 44\n0 x 0\n", "2 1 0 150 44\n2 0 0\n",
   "2 1 0 150 44\n0 2 0\n", "2 1 0 150 44\n-1 0 0\n", "2 1 0 150 44\n0 -1 0\n", "2 2 0 150 44\n0 1 0\n";
 
@@ -122,6 +126,12 @@ foreach my $how (qw(all none empty short lastnone lastempty lastshort well))
 	local @ENV{qw(LD_PRELOAD FAIL_LAYOUT)} = ($layout, $how);
 	is(laid_out("2 1 1 150 44\n0 1 40\n"), $how eq 'well' ? '5 lines' : 'none', "a layout that fails: $how");
 	is(laid_out("2 1 0 150 44\n0 1 0\n"), $how eq 'well' ? '5 lines' : 'none', '... without a label');
+}
+
+{
+	local @ENV{qw(LD_PRELOAD FAIL_LAYOUT)} = ($layout, 'limits');
+	laid_out("1 0 0 150 44\n");
+	is($answered, '2 0 ' . (512 * 1024 * 1024) . ' ', 'time and memory of the process are bounded');
 }
 
 #

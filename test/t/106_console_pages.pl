@@ -244,6 +244,9 @@ sql(qq{DO \$\$ BEGIN FOR i IN 1 .. 302 LOOP PERFORM noetl.complete(queue_id, 'nu
 my @rows = get($ann, "/execution/$id{loop}")->{content} =~ /<div class="row"><div>(act[^<]*)<|<p class="note">(Only the first 300 are shown.)</g;
 is(join(' ', map { $_ // '' } @rows[ 0, -1 ]) . ' ' . scalar(grep { /^act/ } map { $_ // '' } @rows), 'act Only the first 300 are shown. 300', 'a long timeline is cut');
 
+$console->{harness}->pump_nb;
+unlike($console->{log}->(), qr/out of range/, 'the console asks for no value of a row that is not there');
+
 if ($ENV{WRITE})
 {
 	open my $file, '>', $ENV{WRITE} or die "$ENV{WRITE}: $!";
