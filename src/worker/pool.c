@@ -430,7 +430,8 @@ next_due(void)
 		if (slots[i].state != SLOT_FREE && slots[i].state != SLOT_ENDING && slots[i].task->lost)
 			until = monotonic_now();
 		if (slots[i].state == SLOT_TOOL)
-			until = sooner(until, slots[i].at_hand->deadline);
+			until = slots[i].call->ended ? monotonic_now() :
+				sooner(until, slots[i].at_hand->deadline);
 		if (slots[i].state == SLOT_ENDING)
 			until = sooner(until, monotonic_now() + 0.1);
 	}
