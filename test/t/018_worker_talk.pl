@@ -23,12 +23,20 @@ IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I
 	'-Wl,--wrap=child_start,--wrap=own_command', '-o', "$directory/talk", "$FindBin::RealBin/worker_talk.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ])
   or BAIL_OUT('it does not compile');
 
-# A helper process that does one thing; most answer each task
-open my $file, '>', "$directory/helper" or die $!;
-print $file <<'EOT';
+# A helper process, and a tool: the word that follows says what they do.  Most answer each task.
+sub file
+{
+	my ($name, $text) = @_;
+	open my $file, '>', "$directory/$name" or die $!;
+	print $file $text;
+	close $file;
+}
+file('helper', <<'EOT');
 use strict;
 $| = 1;
 my $mode = shift;
+# that of a command
+select undef, undef, undef, 1000 if $mode eq 'worker';
 open my $channel, '+<&=', 3 or die;
 sub frame { return pack('N', length $_[0]) . $_[0] }
 sub answer { syswrite($channel, ($mode eq 'tells' ? frame(texts('E', 'progress', '{"a":1}')) : '') . frame($_[0])) }
@@ -46,7 +54,40 @@ while (sysread($channel, my $length, 4) == 4)
 	exit 0 if $mode eq 'once';
 }
 EOT
-close $file;
+file('tool', <<'EOT');
+use strict;
+use IO::Handle;
+$| = 1;
+my $mode = shift;
+STDERR->autoflush(1);
+while (my $line = <STDIN>)
+{
+	my ($id) = $line =~ /"id": *"(\d+)"/ or next;
+	my $cancel = $line =~ /"cancel"/;
+	print qq({"concurrency": 2}\n) if $mode =~ /^(?:news|wrong|late)$/ && !$cancel;
+	if ($mode eq 'loud') { print STDERR 'e' x 5000, 'last words'; exit 4 }
+	if ($mode eq 'often') { for (1 .. 6) { print STDERR 'f' x 700; select undef, undef, undef, 0.05 } exit 4 }
+	if ($mode eq 'object') { print qq({"id":"$id","error":{"code":1}}\n); next }
+	if ($mode eq 'blank') { print "  \t\n\n", qq({"id":"$id","result":1}\n); next }
+	if ($mode eq 'nul') { print qq({"id":"$id","result":1}\0\n); next }
+	if ($mode eq 'latin') { print qq({"id":"$id","result":"\xff"}\n); next }
+	if ($mode eq 'closes') { close STDIN; print qq({"id":"$id","result":1}\n); sleep 100 }
+	if ($mode eq 'once') { print qq({"id":"$id","result":1}\n); exit 0 }
+	if ($mode eq 'silent') { next }
+	# a task is given up: what is told of it by then is for nobody
+	if ($mode eq 'news') { print qq({"id":"$id","log":"words"}\n), qq({"id":"$id","progress":0.5}\n), qq({"id":"$id","result":1}\n) if $cancel; next }
+	if ($mode eq 'wrong') { print qq({"id":"$id","error":"bad"}\n) if $cancel; next }
+	if ($mode eq 'alone')
+	{
+		my $more = '';
+		vec($more, 0, 1) = 1;
+		print select($more, undef, undef, 0.3) > 0 ? qq({"id":"$id","error":"crowd"}\n) : qq({"id":"$id","result":"alone"}\n);
+		next;
+	}
+	next if $mode eq 'late' || $mode eq 'two';
+	print qq({"id":"$id","result":1}\n);
+}
+EOT
 
 delete @ENV{ grep { /^(PG|NOETL_|NOTIFY_|WATCHDOG_)/ } keys %ENV };
 $ENV{TALK_HELPER} = "$directory/helper";

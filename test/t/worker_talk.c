@@ -12,6 +12,7 @@
  *		at SECONDS stop				a signal to end
  *		patience MILLISECONDS		how long the clock waits for other processes
  *		helper WORD					what the helper process does: that of TALK_HELPER
+ *		answered N					the first requests: other processes answer no more
  *		silent STATEMENT			that is not printed
  *		env NAME=VALUE				a variable of the worker
  *		listen PATH					a socket of systemd's
@@ -19,8 +20,9 @@
  *
  * Answers: t, f, null, ok, "rows A|B;;C|D", "task ID TYPE ACTION [COLUMN=VALUE]...",
  * "tasks FIRST LAST TYPE ACTION",
+ * "items N", "big BYTES",
  * "error SQLSTATE TEXT", "lost", "never", "unsent"; several of one statement with " && "
- * between them.  Before them "late SECONDS", "stop", "open" (a transaction stays open),
+ * between them.  Before them "late SECONDS", "stop", "open" (a transaction stays open), "ended" (a process by then),
  * "notice SQLSTATE TEXT::" and "with FUNCTION=VALUE" (its next call fails).
  *
  * It prints each statement and each line of the log, with the time.
@@ -38,6 +40,7 @@
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -49,8 +52,10 @@
 #include "db.h"
 #include "environment.h"
 #include "options.h"
+#include "report.h"
 #include "signals.h"
 #include "tool.h"
+#include "wait.h"
 #include "worker.h"
 
 #define BEGIN 1000.0
@@ -72,6 +77,7 @@ static int	times[MAX_LINES];	/* that a statement may be asked */
 static int	nlines = 0;
 static int	patience = 0;		/* milliseconds */
 static const char *helper_program = NULL;
+static int	answered = 100000;	/* requests, the first ones */
 static int	awaited = 0;		/* answers of other processes, or their ends */
 
 /* Writes a line of the answer; of the same line several times in a row one, and how often. */
@@ -326,6 +332,16 @@ read_result(PGconn *conn, char *text)
 				add_task(result, task);
 		}
 	}
+	else if (begins(&text, "items"))
+		for (int i = 0; i < atoi(text); i++)
+			add_row(result, strdup("1|{\"i\":1}|-|-|-"));
+	else if (begins(&text, "big"))
+	{
+		char	   *cell = calloc(1, (size_t) atoi(text) + 1);
+
+		memset(cell, 'x', (size_t) atoi(text));
+		add_row(result, cell);
+	}
 	else if (begins(&text, "none"))
 		result->ncolumns = 1;
 	else if (begins(&text, "copyout"))
@@ -457,7 +473,7 @@ say_statement(const PGconn *conn, const char *name, int nparams, const char *con
 		else
 			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s%s", i > 0 ? ", " : "", param);
 	}
-	say("%s %s%s%s%s", conn->purpose, name, nparams > 0 ? "(" : "", text, nparams > 0 ? ")" : "");
+	say("%s %.60s%s%s%s", conn->purpose, name, nparams > 0 ? "(" : "", text, nparams > 0 ? ")" : "");
 }
 
 /* Tells whether a statement is more than what each session or transaction has. */
@@ -471,7 +487,7 @@ is_of_interest(const PGconn *conn, const char *name)
 		if (strcmp(usual[i], name) == 0 && strcmp(conn->purpose, ">") == 0)
 			return false;
 	}
-	return strcmp(name, "pid") != 0 && strncmp(name, "prepare ", 8) != 0;
+	return strcmp(name, "pid") != 0 && options.command == NULL && strncmp(name, "prepare ", 8) != 0;
 }
 
 /* Tells whether the case wants a statement not to be printed. */
@@ -490,6 +506,8 @@ is_silent(const char *name)
 static bool
 begin_answer(PGconn *conn, char **text, double *arrives)
 {
+	siginfo_t	info;
+
 	for (;;)
 	{
 		if (begins(text, "with"))
@@ -500,6 +518,8 @@ begin_answer(PGconn *conn, char **text, double *arrives)
 			raise(SIGTERM);
 		else if (begins(text, "open"))
 			conn->transaction = PQTRANS_INTRANS;
+		else if (begins(text, "ended"))
+			(void) waitid(P_ALL, 0, &info, WEXITED | WNOWAIT);
 		else if (begins(text, "never"))
 			*arrives = HUGE_VAL;
 		else if (begins(text, "notice"))
@@ -576,10 +596,10 @@ PGconn *
 PQconnectdbParams(const char *const *keys, const char *const *values, int expand)
 {
 	PGconn	   *conn = calloc(1, sizeof(PGconn));
-	char	   *text = answer_of("connect");
+	char	   *text = answer_of(expand == 1 ? "connect" : "target");
 	double		arrives;
 
-	(void) keys, (void) values, (void) expand;
+	(void) keys, (void) values;
 	*conn = (PGconn) {.fd = eventfd(0, 0),.purpose = ">",.read_at = -1};
 	if (text == NULL)
 		text = "ok";
@@ -607,7 +627,7 @@ PQconnectdbParams(const char *const *keys, const char *const *values, int expand
 PGconn *
 PQconnectStartParams(const char *const *keys, const char *const *values, int expand)
 {
-	PGconn	   *conn = PQconnectdbParams(keys, values, expand);
+	PGconn	   *conn = PQconnectdbParams(keys, values, expand + 1);
 
 	conn->purpose = ">>";
 	return conn;
@@ -740,7 +760,13 @@ PQsetnonblocking(PGconn *conn, int arg)
 int
 PQconsumeInput(PGconn *conn)
 {
-	FAILS_AS("PQconsumeInput");
+	int			value;
+
+	if (fails("PQconsumeInput", &value))
+	{
+		break_conn(conn);
+		return value;
+	}
 	conn->read_at = conn->unsent ? conn->read_at : now;
 	return conn->status == CONNECTION_BAD ? 0 : 1;
 }
@@ -769,7 +795,7 @@ abort_pipeline(PGconn *conn)
 
 		if (result != NULL && result->status == PGRES_PIPELINE_SYNC)
 			return;
-		if (result != NULL)
+		if (result != NULL && !result->breaks)
 			result->status = PGRES_PIPELINE_ABORTED;
 	}
 }
@@ -849,6 +875,18 @@ PQsendQueryParams(PGconn *conn, const char *sql, int count, const Oid *types,
 	return answer(conn, sql, count, values);
 }
 
+PGresult *
+PQexecParams(PGconn *conn, const char *sql, int count, const Oid *types,
+			 const char *const *values, const int *lengths, const int *formats, int format)
+{
+	(void) types, (void) lengths, (void) formats, (void) format;
+	if (answer(conn, sql, count, values) != 1)
+		break_conn(conn);
+	(void) PQconsumeInput(conn);
+	conn->count = conn->first + 1;
+	return PQgetResult(conn);
+}
+
 PGcancel *
 PQgetCancel(PGconn *conn)
 {
@@ -921,7 +959,10 @@ PQresultErrorField(const PGresult *result, int field)
 char *
 PQresultErrorMessage(const PGresult *result)
 {
-	return result->text != NULL ? result->text : "";
+	static char text[500];
+
+	snprintf(text, sizeof(text), "%s\n", result->text != NULL ? result->text : "");
+	return text;
 }
 
 int
@@ -1014,10 +1055,14 @@ ssize_t
 read(int fd, void *data, size_t size)
 {
 	ssize_t		n = syscall(SYS_read, fd, data, size);
+	struct stat status;
 	int			type = 0;
 	socklen_t	type_size = sizeof(type);
 
 	if (n > 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM)
+		awaited--;
+	/* of a tool */
+	if (n > 0 && awaited > 0 && fd != signal_fd() && fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))
 		awaited--;
 	return n;
 }
@@ -1025,9 +1070,16 @@ read(int fd, void *data, size_t size)
 int
 kill(pid_t pid, int signo)
 {
-	if (signo == SIGTERM && (helper_program == NULL || strcmp(helper_program, "stubborn") != 0))
-		awaited++;
-	return (int) syscall(SYS_kill, pid, signo);
+	siginfo_t	info;
+
+	if (signo == SIGKILL && pid <= 0 && stop_count() > 2)
+		say("kills a group");
+	if (syscall(SYS_kill, pid, signo) != 0)
+		return -1;
+	/* it has ended when the clock leaps next */
+	if (signo == SIGTERM && pid > 0 && (helper_program == NULL || strcmp(helper_program, "stubborn") != 0))
+		(void) waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT);
+	return 0;
 }
 
 pid_t
@@ -1037,18 +1089,33 @@ waitpid(pid_t pid, int *status, int how)
 	return (pid_t) syscall(SYS_wait4, pid, status, how, NULL);
 }
 
+/* A tool that is told to end has ended when the clock leaps next. */
+int
+shutdown(int fd, int how)
+{
+	siginfo_t	info = {0};
+	int			result = (int) syscall(SYS_shutdown, fd, how);
+
+	for (int i = 0; i < 300 && waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0; i++)
+		usleep(10000);
+	return result;
+}
+
 ssize_t
 send(int fd, const void *data, size_t len, int flags)
 {
 	int			type = 0;
 	socklen_t	size = sizeof(type);
+	ssize_t		sent;
 
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
 	if (type == SOCK_DGRAM)
-		say("tells systemd: %.*s", (int) strcspn(data, "0\n"), (const char *) data);
-	else if (helper_program == NULL || (strcmp(helper_program, "sleeps") != 0 && strcmp(helper_program, "stubborn") != 0))
+		say("tells systemd: %.*s", (int) strcspn(data, "\n"), (const char *) data);
+	sent = syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
+	if (sent > 0 && type == SOCK_STREAM && --answered >= 0 &&
+		(helper_program == NULL || (strcmp(helper_program, "sleeps") != 0 && strcmp(helper_program, "stubborn") != 0)))
 		awaited++;
-	return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
+	return sent;
 }
 
 /* Lines of the log get the time of this program. */
@@ -1154,10 +1221,41 @@ poll(struct pollfd *fds, nfds_t count, int timeout)
 		if (signal_at >= 0)
 		{
 			say("signal");
-			raise(strstr(lines[signal_at], "child") != NULL ? SIGCHLD : SIGTERM);
+			raise(strstr(lines[signal_at], "hangup") != NULL ? SIGHUP : SIGTERM);
 			lines[signal_at] = NULL;
 		}
 	}
+}
+
+int
+pipe2(int files[2], int flags)
+{
+	if (fails("pipe2", &errno))
+		return -1;
+	return (int) syscall(SYS_pipe2, files, flags);
+}
+
+int
+socketpair(int domain, int type, int protocol, int files[2])
+{
+	if (fails("socketpair", &errno))
+		return -1;
+	return (int) syscall(SYS_socketpair, domain, type, protocol, files);
+}
+
+pid_t
+getppid(void)
+{
+	FAILS_AS("getppid");
+	return (pid_t) syscall(SYS_getppid);
+}
+
+int
+isatty(int fd)
+{
+	(void) fd;
+	FAILS_AS("isatty");
+	return 0;
 }
 
 /* A busy loop without a wait would not come to its end. */
@@ -1185,10 +1283,11 @@ const char *const *__wrap_own_command(const char *option);
 const char *const *
 __wrap_own_command(const char *option)
 {
-	static const char *command[] = {"perl", NULL, NULL, NULL};
+	const char **command = calloc(4, sizeof(char *));
 
 	if (helper_program == NULL)
 		return __real_own_command(option);
+	command[0] = "perl";
 	command[1] = environment_value("TALK_HELPER");
 	command[2] = helper_program;
 	return command;
@@ -1240,6 +1339,8 @@ read_case(char *text)
 		arm(line);
 	if ((line = take_line("patience ")) != NULL)
 		patience = atoi(line);
+	if ((line = take_line("answered ")) != NULL)
+		answered = atoi(line);
 	while ((line = take_line("env ")) != NULL)
 		putenv(strdup(line));
 	while ((line = take_line("listen ")) != NULL)
@@ -1247,11 +1348,63 @@ read_case(char *text)
 	helper_program = take_line("helper ");
 }
 
+/* Says a line that is printed, or the part of one. */
+static ssize_t
+write_line(void *cookie, const char *data, size_t len)
+{
+	say("%s: %.*s", (const char *) cookie, (int) (data[len - 1] == '\n' ? len - 1 : len), data);
+	return (ssize_t) len;
+}
+
+/* Makes one call of a function of the worker: "wait SECONDS", "hangup", "value ..." or "report ...". */
+static void
+do_call(char *text)
+{
+	Task		task = {.queue_id = "1",.execution_id = "7",.node_id = "7:s",.step = "s",.type = "python",.attempt = "1",.index = -1};
+	TaskList	list = {&task, 1, 0};
+	Outcome		out = {0};
+	char	   *value = NULL;
+	char	   *word = strsep(&text, " ");
+	char	   *attached;
+	DbStatus	status = DB_OK;
+
+	if (strcmp(word, "wait") == 0)
+	{
+		task_wait(NULL, NULL, 0, now + atof(text));
+		say("waited");
+		return;
+	}
+	if (strcmp(word, "hangup") == 0)
+	{
+		raise(SIGHUP);
+		say("%s", stopping() ? "ends" : reload_wanted() ? "reads its options" : "goes on");
+		return;
+	}
+	out.kind = strcmp(strsep(&text, " "), "done") == 0 ? OUTCOME_DONE : OUTCOME_FAILED;
+	attached = strsep(&text, " ");
+	if (out.kind == OUTCOME_FAILED)
+		outcome_fail(&out, "%s", attached);
+	else
+	{
+		sb_str(&out.result, "{\"data\":");
+		outcome_attach(&out, attached, strlen(attached));
+		sb_str(&out.result, "}");
+	}
+	(void) db_open();
+	if (strcmp(word, "value") == 0)
+		status = db_value(&task, &out, &value);
+	else if (report_ahead(&task, &out, 0))
+		say("ahead");
+	else
+		status = report_outcome(&task, &out, &list, NULL);
+	say("status %d, %s, %s, value %s", status, out.kind == OUTCOME_DONE ? "done" : out.error.data, out.result.data, value);
+}
+
 /* Runs a worker as the case says, and ends. */
 static void
 run_case(char *text)
 {
-	static char *argv[50] = {"noetl-worker", "--name", "w", "--connect", "dbname=d"};
+	static char *argv[120] = {"noetl-worker", "--name", "w", "--connect", "dbname=d"};
 	int			argc = 5;
 	StringBuf	error = {0};
 	char	   *rest;
@@ -1259,18 +1412,32 @@ run_case(char *text)
 	int			code;
 
 	setenv("TALK", text, 1);
-	setvbuf(stdout, NULL, _IONBF, 0);
+	stdout = fopencookie("out", "w", (cookie_io_functions_t) {.write = write_line});
+	stderr = fopencookie("err", "w", (cookie_io_functions_t) {.write = write_line});
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	setvbuf(stderr, NULL, _IOLBF, 0);
 	read_case(text);
 	rest = take_line(": ");
 	while (rest != NULL && (word = strsep(&rest, " ")) != NULL)
+	{
 		argv[argc++] = word;
-	alarm(30);
+		for (; *word != '\0'; word++)
+			*word = *word == '~' ? ' ' : *word;
+	}
+	alarm(15);
 	environment_hide();
 	parse_options(argc, argv);
 	if (!tools_init() || !concurrency_init(&error))
 		_exit(2);
 	install_signals();
-	code = run_worker();
+	rest = take_line("do ");
+	if (rest != NULL)
+	{
+		do_call(rest);
+		_exit(0);
+	}
+	code = options.command != NULL ? run_desk() : run_worker();
+	fflush(stdout);
 	if (code != 0)
 		say("exit code %d", code);
 	for (int i = 0; i < nlines; i++)
