@@ -426,10 +426,12 @@ next_due(void)
 		until = sooner(until, reconnect_at > 0 ? reconnect_at : monotonic_now());
 	for (int i = 0; i < options.slots; i++)
 	{
-		if (slots[i].state == SLOT_PLACED)
+		/* the heartbeat above has just told so */
+		if (slots[i].state != SLOT_FREE && slots[i].state != SLOT_ENDING && slots[i].task->lost)
 			until = monotonic_now();
 		if (slots[i].state == SLOT_TOOL)
-			until = sooner(until, slots[i].at_hand->deadline);
+			until = slots[i].call->ended ? monotonic_now() :
+				sooner(until, slots[i].at_hand->deadline);
 		if (slots[i].state == SLOT_ENDING)
 			until = sooner(until, monotonic_now() + 0.1);
 	}
@@ -503,7 +505,7 @@ look_at_slots(void)
 
 		if (slot->state != SLOT_FREE)
 			flush_events(slot);
-		if (slot->state != SLOT_FREE && slot->state != SLOT_ENDING && slot->task->lost)
+		if (slot->task->lost)
 			slot_abandon(slot);
 		if (slot->state == SLOT_TOOL)
 			look_at_tool(slot);
