@@ -89,7 +89,7 @@ SELECT * FROM noetl.verify(:id);
 SELECT noetl.execute('logged/task') AS id \gset
 SELECT node_name FROM noetl.lease('w', 10, '1 hour', '{logged}');
 SELECT noetl.cancel(:id);
-INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'action_completed'), (:id, 'action_started');
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'action_completed'), (:id, 'save_started');
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'signal_received', 's');
 SELECT event_type, meta FROM noetl.event WHERE execution_id = :id AND meta ? 'ignored' ORDER BY event_id;
 SELECT node_name, status FROM noetl.queue WHERE execution_id = :id;

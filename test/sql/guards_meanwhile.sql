@@ -136,18 +136,27 @@ DROP TRIGGER zz_sleep ON noetl.event;
 SELECT noetl.enqueue_next() >= 0 AS done;
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
 
--- A worker reports before the step that it works on has been written: nothing is known against it.
+-- A worker says that it saves before the step that it works on has been written: nothing is known against it.
 CREATE FUNCTION meanwhile_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (new.execution_id, 'action_started', 'b', 'early');
+    INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (new.execution_id, 'save_started', 'c', 'early');
     RETURN new;
 END
 $$;
-SELECT noetl.execute('meanwhile/one') AS id \gset
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: meanwhile/three
+workflow:
+- {step: a, type: meanwhile, code: x, next: b}
+- {step: b, type: meanwhile, code: x, next: c}
+- {step: c, type: meanwhile, code: x}
+$$) > 0 AS registered;
+SELECT noetl.execute('meanwhile/three') AS id \gset
 CREATE TRIGGER zz_begins BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'step_started' AND new.node_name = 'b') EXECUTE FUNCTION meanwhile_begins();
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
 DROP TRIGGER zz_begins ON noetl.event;
-SELECT event_type, node_name, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_started' AND worker_id = 'early';
+SELECT event_type, node_name, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'save_started' AND worker_id = 'early';
 SELECT noetl.cancel(:id);
 
 -- Events that were stored while the triggers were off are not taken up in the middle of decisions.
