@@ -8,7 +8,7 @@ limits: {name: limited_%1$s, %2$s}
 workflow:
 - {step: a, type: limited, code: x, next: b}
 - {step: b, type: limited, code: x}
-$$, word, terms)) > 0 AS registered FROM (VALUES ('one', 'concurrency: 1'), ('paced', 'rate: {limit: 1, per: hour, burst: 3}'), ('newest', 'rate: {limit: 1, per: hour, burst: 1}, on_limit: cancel_oldest'), ('keyed', 'key: "{{ 1 / workload.n }}", concurrency: 1')) AS of(word, terms);
+$$, word, terms)) > 0 AS registered FROM (VALUES ('one', 'concurrency: 1'), ('run', 'concurrency: 1, on_limit: cancel_oldest'), ('paced', 'rate: {limit: 1, per: hour, burst: 3}'), ('newest', 'rate: {limit: 1, per: hour, burst: 1}, on_limit: cancel_oldest'), ('keyed', 'key: "{{ 1 / workload.n }}", concurrency: 1')) AS of(word, terms);
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -73,6 +73,18 @@ SELECT status FROM noetl.execution WHERE execution_id IN (:gone, :id) ORDER BY e
 SELECT * FROM limited_slots();
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limited/task' AND status = 'RUNNING';
 SELECT * FROM limited_slots();
+
+-- So does an execution that a user has deleted, whose slot is left.
+SELECT noetl.execute('limited/run') AS gone \gset
+DELETE FROM noetl.execution WHERE execution_id = :gone;
+SELECT noetl.execute('limited/run') AS id \gset
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT event_type FROM noetl.event WHERE execution_id = :gone ORDER BY event_id;
+SELECT * FROM limited_slots();
+DELETE FROM noetl.event WHERE execution_id = :gone;
+DELETE FROM noetl.queue WHERE execution_id = :gone;
+DELETE FROM noetl.slot WHERE execution_id = :gone;
+SELECT noetl.cancel(:id);
 
 -- Without a key that can be evaluated there is one slot for all of them.
 SELECT noetl.execute('limited/keyed', '{"n": 0}') AS one \gset

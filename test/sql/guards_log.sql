@@ -24,6 +24,22 @@ workflow:
 - {step: ask, type: wait, signal: [s, t], key: k, next: end}
 - {step: end, result: "{{ ask }}"}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: logged/each
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, task: {type: logged, code: x}}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: logged/divided
+workload: {n: 1, of: "{{ 1 / n }}"}
+workflow:
+- {step: a, type: logged, code: x, next: b}
+- {step: b, type: logged, code: x}
+$$) > 0 AS registered;
 CREATE FUNCTION logged_quietly(execution bigint, id bigint, type text, node text DEFAULT NULL, context jsonb DEFAULT NULL, meta jsonb DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -146,8 +162,38 @@ SELECT logged_quietly(:id, 7, 'action_completed', 'a');
 SELECT noetl.enqueue_next(:id) >= 0 AS taken_up;
 SELECT event_type, node_name, result FROM noetl.event WHERE execution_id = :id AND event_id = 7;
 SELECT v.* FROM unnest(ARRAY[:waits, :nameless, :over, :id]) AS x, noetl.verify(x) AS v;
+SELECT noetl.cancel(:id);
+
+-- A worker tells of a child that is not there: it is nobody's.
+SELECT noetl.execute('logged/each', priority => 100) AS id \gset
+SELECT node_name FROM noetl.lease('w', 1, '1 hour', '{iterator}');
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context, worker_id) VALUES (:id, 'iteration_started', 'each', 0, '{"child_execution_id": 7}', 'w');
+SELECT event_type, context, meta FROM noetl.event WHERE execution_id = :id AND event_type IN ('iteration_started', 'child_spawned') ORDER BY event_id;
+SELECT count(*) FROM noetl.event WHERE execution_id = 7;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+SELECT count(noetl.release(queue_id, 'w')) FROM noetl.queue WHERE execution_id = :id;
+
+-- An execution that a user has ended by hand before the broker looks at its start does not begin.
+SET noetl.broker = off;
+SELECT noetl.execute('logged/one') AS id \gset
+RESET noetl.broker;
+UPDATE noetl.execution SET status = 'CANCELLED', ended_at = now() WHERE execution_id = :id;
+SELECT noetl.enqueue_next(:id) >= 0 AS decided;
+SELECT event_type, meta ->> 'ignored' AS ignored FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
+
+-- An execution that begins in the middle of another, with parameters that it cannot begin with, is over at once.
+SELECT noetl.execute('logged/divided') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT noetl.fork(:id, 'b', '{"n": 0}') AS forked \gset
+SELECT status, error FROM noetl.execution WHERE execution_id = :forked;
+SELECT event_type FROM noetl.event WHERE execution_id = :forked ORDER BY event_id;
+SELECT v.* FROM unnest(ARRAY[:id, :forked]) AS x, noetl.verify(x) AS v;
 
 -- Nothing can come after an event that has the largest number of all.
+SELECT noetl.execute('logged/one') AS id \gset
 SELECT logged_quietly(:id, 9223372036854775807, 'mine', NULL);
 \set VERBOSITY sqlstate
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');

@@ -57,7 +57,17 @@ SELECT count(*) > 0 AS events FROM noetl.event WHERE execution_id = :id;
 SELECT noetl.heartbeat(:task, 'ann', '1 hour');
 SELECT noetl.complete(:task, '1', 'ann');
 RESET ROLE;
+-- ... also of an execution that a user has deleted.
+SELECT noetl.execute('rights/one') AS gone \gset
+SELECT queue_id AS task FROM noetl.lease('ann', 1, '1 hour', '{rights}') \gset
+DELETE FROM noetl.execution WHERE execution_id = :gone;
+SET ROLE regress_rights_bob;
+SELECT count(*) > 0 AS events FROM noetl.event WHERE execution_id = :gone;
+SELECT noetl.heartbeat(:task, 'ann', '1 hour');
+RESET ROLE;
 RESET noetl.isolation;
+DELETE FROM noetl.event WHERE execution_id = :gone;
+DELETE FROM noetl.queue WHERE execution_id = :gone;
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 
 -- A sender that may act for every execution keeps all waits from opening unseen, by one lock, not by one for each of
