@@ -40,6 +40,13 @@ workflow:
 - {step: a, type: logged, code: x, next: b}
 - {step: b, type: logged, code: x}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: logged/held
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: async, on_error: hold, task: {type: playbook, path: logged/task}}
+$$) > 0 AS registered;
 CREATE FUNCTION logged_quietly(execution bigint, id bigint, type text, node text DEFAULT NULL, context jsonb DEFAULT NULL, meta jsonb DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -191,6 +198,22 @@ SELECT noetl.fork(:id, 'b', '{"n": 0}') AS forked \gset
 SELECT status, error FROM noetl.execution WHERE execution_id = :forked;
 SELECT event_type FROM noetl.event WHERE execution_id = :forked ORDER BY event_id;
 SELECT v.* FROM unnest(ARRAY[:id, :forked]) AS x, noetl.verify(x) AS v;
+
+-- The items of an iterator that is held are in the log; without them it says so.
+SELECT noetl.execute('logged/held') AS id \gset
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', 10, '1 hour', '{logged}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_started';
+\set VERBOSITY sqlstate
+SELECT noetl.retry(:id);
+\set VERBOSITY default
+DELETE FROM noetl.event WHERE execution_id = :id;
+-- An execution whose log somebody has deleted looks the same to all snapshots.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT noetl.pause(:id);
+ROLLBACK;
+DELETE FROM noetl.run WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- Nothing can come after an event that has the largest number of all.
 SELECT noetl.execute('logged/one') AS id \gset
