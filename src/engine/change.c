@@ -409,8 +409,8 @@ noetl_change_fired(PG_FUNCTION_ARGS)
 	MemoryContext old;
 	Firing	   *firing;
 
+	/* a trigger of TRUNCATE is one of a statement, and has no transition tables */
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(data->tg_event) ||
-		TRIGGER_FIRED_BY_TRUNCATE(data->tg_event) ||
 		(!TRIGGER_FIRED_FOR_ROW(data->tg_event) &&
 		 data->tg_newtable == NULL && data->tg_oldtable == NULL))
 		ereport(ERROR,

@@ -117,7 +117,7 @@ start_context(const CompiledRule *compiled, const ChangedRow *row, const ChangeO
 	json_begin_object(&builder);
 	json_add_text(&builder, "path", compiled->rule.path);
 	json_add(&builder, "workload", &parameters);
-	if (outcome->key != NULL && outcome->error == NULL)
+	if (outcome->key != NULL)
 		json_add_text(&builder, "key", outcome->key);
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);

@@ -183,7 +183,8 @@ write_pace(const LimitBook *state, TimestampTz full_before, TimestampTz due, boo
 		due_at = state->full_at;
 	if (due_at == 0 && !state->paced)
 		return;
-	if (due_at == state->full_at && state->full_at == full_before && state->paced && due == 0)
+	/* a limit that has no row has no full_at, either */
+	if (due_at == state->full_at && state->full_at == full_before && due == 0)
 		return;
 	limit_write_pace(state, due_at);
 	if (due_at != 0)

@@ -24,7 +24,7 @@ note_stored_at(Event *event, TimestampTz stored_at)
 	JsonbValue	annotation;
 
 	json_begin_object(&builder);
-	if (event->meta != NULL && JB_ROOT_IS_OBJECT(event->meta))
+	if (event->meta != NULL)
 	{
 		json_from_jsonb(event->meta, &value);
 		json_add_members(&builder, &value);
