@@ -102,7 +102,7 @@ SELECT noetl.execute('limited/wait', version => 1) AS second \gset
 SELECT noetl.execute('limited/wait', version => 1) AS third \gset
 SELECT pg_temp.tasks(:second), pg_temp.slots(:second), pg_temp.slots(:third);
 SELECT xmin AS written FROM noetl.slot WHERE execution_id = :second AND name = 'lim_v' \gset
-SELECT noetl.migrate(:second, 2) IS NOT NULL;
+SELECT count(*) FROM noetl.migrate(:second, 2, dry_run => false);
 SELECT xmin = :'written'::xid FROM noetl.slot WHERE execution_id = :second AND name = 'lim_v';
 SELECT pg_temp.tasks(:second), pg_temp.slots(:second);
 SELECT * FROM noetl.verify(:second);
