@@ -213,7 +213,7 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	bool		rated = false;
 
 	limit_look_at_waiting(store, key, &waiting);
-	if (!waiting.any && !key->due)
+	if (!waiting.any && !waiting.leaving && !key->due)
 		return InvalidTransactionId;
 	limit_read_state(key, &state);
 	*paced = state.paced;
@@ -234,9 +234,10 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	if (TransactionIdIsValid(by) && !last && !rated)
 		return by;
 	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	busy = waiting.any && (busy || (full && state.writing) || (!full && !rated) ||
-						   TransactionIdIsValid(by) ||
-						   (key->due && TransactionIdIsValid(state.by)));
+	busy = (waiting.leaving && busy) ||
+		(waiting.any && (busy || (full && state.writing) || (!full && !rated) ||
+						 TransactionIdIsValid(by) ||
+						 (key->due && TransactionIdIsValid(state.by))));
 	*paced = *paced || rated || due != 0 || busy;
 	write_pace(&state, full_before, due, busy, now);
 	after = PG_INT64_MIN;

@@ -149,7 +149,10 @@ free_left(Store *store)
 	}
 }
 
-/* Forgets those that nothing waits for (store/limit.h). */
+/*
+ * Forgets those that nothing waits for (store/limit.h).  What another transaction withdraws
+ * or gives a slot waits again if that rolls back.
+ */
 void
 limit_forget_calm(Store *store)
 {
@@ -173,7 +176,7 @@ limit_forget_calm(Store *store)
 		limit_lock(key->name, key->key, ExclusiveLock);
 		limit_look_at_waiting(store, key, &waiting);
 		limit_unlock(key);
-		if (!waiting.any)
+		if (!waiting.any && !waiting.leaving)
 			touched = foreach_delete_current(touched, lc);
 	}
 }

@@ -246,7 +246,7 @@ void
 low_water_transaction_ended(XactEvent event, void *arg)
 {
 	bool		watched = VirtualTransactionIdIsValid(low_water.self) &&
-		pg_atomic_read_u32(&shared_marks->watched) > 0;
+		shared_marks != NULL && pg_atomic_read_u32(&shared_marks->watched) > 0;
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;

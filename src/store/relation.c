@@ -292,16 +292,13 @@ has_columns(Relation index, const AttrNumber *columns, int ncolumns)
 	return true;
 }
 
-/* Returns whether an index holds all rows with a result: no other condition. */
+/* Returns whether an index holds the rows with a result, all of them and no others. */
 static bool
 has_all_results(Relation index)
 {
 	List	   *predicate = RelationGetIndexPredicate(index);
-	NullTest   *test;
+	NullTest   *test = predicate == NIL ? NULL : (NullTest *) linitial(predicate);
 
-	if (predicate == NIL)
-		return true;
-	test = (NullTest *) linitial(predicate);
 	return list_length(predicate) == 1 && IsA(test, NullTest) &&
 		test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
 		((Var *) test->arg)->varattno == EVENT_COL_RESULT;

@@ -19,8 +19,15 @@ $node->start;
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-sql(qq{CREATE FUNCTION take_room() RETURNS bigint LANGUAGE c AS '$library'});
-cmp_ok(sql('SELECT take_room()'), '>', 0, 'another extension has taken all that was left');
+# Takes all room but some bytes.
+sub take_room
+{
+	my ($rest) = @_;
+	return sql("SELECT take_room((SELECT sum(size) FROM pg_shmem_allocations WHERE name IS NULL)::bigint - $rest)");
+}
+
+sql(qq{CREATE FUNCTION take_room(most bigint) RETURNS bigint LANGUAGE c AS '$library'});
+cmp_ok(take_room(0), '>', 0, 'another extension has taken all that was left');
 sql(q{
 	CREATE EXTENSION noetl;
 	SELECT noetl.register('
@@ -42,6 +49,24 @@ path: no_room/one
 workflow:
 - {step: only, type: python, code: x}
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: no_room/kept
+workflow:
+- {step: one, type: kept, code: x, limits: {name: kept, concurrency: 2}, next: two}
+- {step: two, type: kept, code: x, limits: {name: kept, concurrency: 2}, next: three}
+- {step: three, type: kept, code: x, limits: {name: often, rate: {limit: 50, per: second, burst: 50}}, next: four}
+- {step: four, type: kept, code: x, limits: {name: often, rate: {limit: 50, per: second, burst: 50}}}
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: no_room/fair
+fairness: {key: "{{ workload.k }}"}
+workflow:
+- {step: only, type: fair, code: x}
+');
 	CREATE PROCEDURE work() LANGUAGE plpgsql AS $$
 	BEGIN
 		WHILE EXISTS (SELECT FROM noetl.execution WHERE status = 'RUNNING') LOOP
@@ -58,6 +83,26 @@ is( sql(q{
 	SELECT status, result, count(*) FROM noetl.execution GROUP BY 1, 2;
 	SELECT count(*) FROM noetl.execution, noetl.verify(execution_id)}),
 	"40\nCOMPLETED|[0, 1, 2]|40\n0", 'executions end');
+# Tasks keep the slot of the one before, or ask for one anew; rates are counted in rows.
+sub limits_and_turns
+{
+	sql('DELETE FROM noetl.execution; DELETE FROM noetl.queue');
+	sql('SELECT count(noetl.execute(\'no_room/kept\')) FROM generate_series(1, 5)');
+	is(sql(q{SELECT status, count(*) FROM noetl.queue WHERE node_type = 'kept' GROUP BY 1 ORDER BY 1}), "blocked|3\nqueued|2", 'limits hold');
+	sql('CALL work()');
+	is( sql(q{SELECT status, count(*) FROM noetl.execution WHERE path = 'no_room/kept' GROUP BY 1;
+			SELECT count(*) FROM noetl.slot;
+			SELECT count(*) FROM noetl.execution, noetl.verify(execution_id)}),
+		"COMPLETED|5\n0\n0", 'and executions end');
+	is( sql(q{SELECT count(noetl.execute('no_room/fair', jsonb_build_object('k', k))) FROM unnest('{a,a,a,b,b}'::text[]) k;
+			SELECT string_agg(q.fair_key, '' ORDER BY l.ordinality) FROM noetl.lease('w', 5) WITH ORDINALITY l JOIN noetl.queue q USING (queue_id);
+		}),
+		"5\nababa", 'keys take turns');
+	return;
+}
+limits_and_turns();
+# The lock under which ids are made is held for a moment only.
+is(sql('BEGIN; SELECT noetl.next_id() > 0; SELECT count(*) FROM pg_locks WHERE locktype = \'advisory\' AND pid = pg_backend_pid(); COMMIT'), "t\n0", 'no lock is left');
 # A session leases hundreds of tasks, in transactions of their own, beside one that stays open.
 my ($in, $out) = ('', '');
 my $session = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout(180));
@@ -85,5 +130,13 @@ $warm_session->finish;
 like($warm_out, qr/^then 1$/m, 'a task that comes late is found');
 is(sql(q{SELECT noetl.execute('no_room/one') > 0; CALL noetl.wait_for_work('10 s')}), "t\nt", 'and so is one that is waited for');
 
+# Where some room is left, some of it comes in, and the rest does without.
+foreach my $rest (3000, 7000, 12000, 24000, 48000)
+{
+	$node->restart;
+	take_room($rest);
+	limits_and_turns();
+}
+unlike(slurp_file($node->logfile), qr/WARNING|PANIC|terminated by signal/, 'the server has lived in peace');
 $node->stop;
 done_testing();

@@ -1,6 +1,6 @@
 /*
  * test/t/take_room.c
- *		take_room() takes all shared memory that the server keeps for latecomers, as other
+ *		take_room(most) takes shared memory that the server keeps for latecomers, as other
  *		extensions may; it returns how many bytes it has got.
  */
 #include "postgres.h"
@@ -16,10 +16,11 @@ PG_FUNCTION_INFO_V1(take_room);
 Datum
 take_room(PG_FUNCTION_ARGS)
 {
+	int64		most = PG_GETARG_INT64(0);
 	int64		taken = 0;
 
 	for (Size size = 1024 * 1024; size >= SMALLEST; size /= 2)
-		while (ShmemAllocNoError(size) != NULL)
+		while (taken + (int64) size <= most && ShmemAllocNoError(size) != NULL)
 			taken += size;
 	PG_RETURN_INT64(taken);
 }
