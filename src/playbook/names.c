@@ -103,8 +103,7 @@ playbook_key_sees(const char *key)
 		return SEES_SAVE | SEES_INPUT;
 	if (strcmp(key, "retry") == 0)
 		return SEES_RETRY;
-	if (strcmp(key, "task") == 0 || strcmp(key, "where") == 0 ||
-		strcmp(key, "filter") == 0 || strcmp(key, "order_by") == 0)
+	if (strcmp(key, "task") == 0 || strcmp(key, "where") == 0 || strcmp(key, "order_by") == 0)
 		return SEES_ITEM | SEES_INPUT;
 	return 0;
 }

@@ -192,6 +192,54 @@ $$) > 0;
 SELECT noetl.execute('answers/inline') AS id \gset
 SELECT event_type, node_name, error FROM noetl.event WHERE execution_id = :id AND error IS NOT NULL ORDER BY event_id;
 SELECT count(*) FROM noetl.verify(:id);
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: answers/inline
+workflow:
+- step: call
+  type: playbook
+  content: |
+    apiVersion: noetl.io/v1
+    kind: Playbook
+    path: answers/inside
+    workflow:
+    - step: deep
+      type: playbook
+      content: |
+        apiVersion: noetl.io/v1
+        kind: Playbook
+        path: answers/deep
+        workflow:
+        - {step: a, type: python, code: x}
+$$) > 0;
+SET noetl.max_depth = 1;
+SELECT noetl.execute('answers/inline') AS id \gset
+RESET noetl.max_depth;
+SELECT execution_id AS id FROM noetl.execution WHERE parent_execution_id = :id \gset
+SELECT event_type, node_name, error FROM noetl.event WHERE execution_id = :id AND error IS NOT NULL ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+
+-- An execution whose playbook is away cannot go on.
+SELECT noetl.execute('answers/undone') AS id, catalog_id AS undone FROM noetl.catalog WHERE path = 'answers/undone' \gset
+CREATE TABLE answers_away AS SELECT * FROM noetl.catalog WHERE catalog_id = :undone;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM noetl.catalog WHERE catalog_id = :undone;
+COMMIT;
+\c
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+DO $$
+BEGIN
+    PERFORM noetl.explain(newest('answers/undone')::text);
+EXCEPTION WHEN undefined_object THEN
+    RAISE NOTICE '%', regexp_replace(SQLERRM, '\d+', '<id>');
+END $$;
+INSERT INTO noetl.catalog SELECT * FROM answers_away;
+DROP TABLE answers_away;
+SELECT noetl.explain(newest('answers/undone')::text) ~ 'undone' AS drawn, noetl.cancel(newest('answers/undone')) AS cancelled;
 
 -- Rights: who is added to a path that everybody may execute takes that from nobody.
 CREATE ROLE regress_noetl_added;

@@ -48,6 +48,12 @@ SELECT pg_temp.check('- {step: a, type: shell, command: "{{ range "}');
 SELECT pg_temp.check('- {step: a, type: shell, command: "{{ range $"}');
 SELECT pg_temp.check('- {step: a, when: "{{ default .x | lowerr }}", type: shell, command: x}');
 SELECT pg_temp.check('- {step: a, when: "{{ default.x | lowerr }}", type: shell, command: x}');
+SELECT pg_temp.check(E'- {step: a, type: shell, command: \'{{ "\\N{BULLET}" }} {{ .x }}\'}');
+-- A fault of a template as a whole stands where the template begins.
+SELECT pg_temp.check('- step: a
+  type: shell
+  command: |
+    {{ ' || repeat('(', 200000) || '1' || repeat(')', 200000) || ' }}');
 -- A filter that nobody knows: in what a worker renders, and in the workload, which is data
 -- until somebody needs it.
 SELECT pg_temp.step('save: {storage: http, url: "{{ result | no_such }}"}');
@@ -118,7 +124,7 @@ workload: {p: 1}
 workflow:
 - {step: a, type: python, code: x, priority: "{{ workload.p }}"}
 $$) > 0;
-SELECT p, noetl.execute('guards/priority', jsonb_build_object('p', p)) > 0 FROM unnest(ARRAY['"5"', '7', '"5x"', '"nan"', '"{{ x }}"', '""', 'null', '[1]', '"1e3"']::jsonb[]) p;
+SELECT p, noetl.execute('guards/priority', jsonb_build_object('p', p)) > 0 FROM unnest(ARRAY['"5"', '7', '"5x"', '"nan"', '"{{ x }}"', '""', 'null', '[1]', '"1e3"', '"inf"', '"-1e999"']::jsonb[]) p;
 SELECT e.context #> '{workload,p}' AS p, q.priority, x.error FROM noetl.execution x JOIN noetl.event e USING (execution_id) LEFT JOIN noetl.queue q USING (execution_id) WHERE x.path = 'guards/priority' AND e.event_type = 'execution_start' ORDER BY x.execution_id;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'guards/priority' AND status = 'RUNNING';
 
