@@ -58,17 +58,17 @@ SELECT pg_temp.add('visits', $$
 $$);
 SELECT noetl.execute('branches/visits') AS id \gset
 SELECT count(noetl.complete(queue_id, '{}', 'w')) FROM noetl.lease('w', max_tasks => 2, types => '{python}');
-INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'many');
-INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_started', 'many', 'w2');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id) VALUES (:id, 'action_started', 'many', 'mine');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id) VALUES (:id, 'action_started', 'many', :id || ':many:2', 'w2');
 SELECT replace(node_id, :'id', ''), status, worker_id FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
-INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:id, 'action_completed', 'many', 'w2', '2');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id, result) VALUES (:id, 'action_completed', 'many', 'mine', 'w2', '2');
 SELECT * FROM pg_temp.log(:id, 'step_completed|action_completed');
-INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'many', '1');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) VALUES (:id, 'action_completed', 'many', 'mine', '1');
 SELECT * FROM pg_temp.log(:id, 'step_completed|action_completed');
 -- Who says nothing about the visit means the oldest.
 SELECT noetl.execute('branches/visits') AS id \gset
 SELECT count(noetl.complete(queue_id, '{}', 'w')) FROM noetl.lease('w', max_tasks => 2, types => '{python}');
-INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'many', '1');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) VALUES (:id, 'action_completed', 'many', 'mine', '1');
 SELECT * FROM pg_temp.log(:id, 'step_completed');
 SELECT count(*) FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
@@ -131,3 +131,22 @@ SELECT count(noetl.complete(queue_id, jsonb_build_object('n', node_id ~ ':2$'), 
 SELECT replace(node_id, :'id', ''), action -> 'data' FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
 SELECT count(*) FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
+
+-- What a client starts on behalf of an iterator, without a number, is no item of it.
+SELECT pg_temp.add('child', '- {step: a, type: stray, code: x}');
+SELECT pg_temp.add('parent', '- {step: each, type: iterator, mode: distributed, collection: [1, 2], element: x, concurrency: 1, task: {type: playbook, path: branches/child, save: {storage: http, url: "http://h/{{ x }}"}}}');
+SELECT noetl.execute('branches/parent') AS id \gset
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id, meta)
+SELECT 'execution_start', '{"path": "branches/child"}', execution_id, event_id, '{"attempt": 1}' FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started' RETURNING execution_id AS stray \gset
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id, current_index, meta)
+SELECT 'execution_start', '{"path": "branches/child"}', execution_id, event_id, 2, '{"attempt": 1}' FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started' RETURNING execution_id AS beyond \gset
+SELECT noetl.complete(queue_id, '"stray"', 'w') FROM noetl.lease('w', types => '{stray}');
+SELECT noetl.complete(queue_id, '"stray"', 'w') FROM noetl.lease('w', types => '{stray}');
+SELECT noetl.complete(queue_id, '"stray"', 'w') FROM noetl.lease('w', types => '{stray}');
+SELECT status, count(*) FROM noetl.execution WHERE execution_id IN (:stray, :beyond) GROUP BY 1;
+SELECT current_index, action #>> '{save,url}', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w', max_tasks => 3, types => '{save}');
+SELECT noetl.complete(queue_id, '"second"', 'w') FROM noetl.lease('w', types => '{stray}');
+SELECT current_index, action #>> '{save,url}', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w', max_tasks => 3, types => '{save}');
+SELECT event_type, replace(node_id, :'id', ''), current_index, CASE jsonb_typeof(result) WHEN 'object' THEN result - 'child_executions' ELSE result END, error FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+SELECT status FROM noetl.execution WHERE execution_id = :id;
