@@ -241,6 +241,22 @@ INSERT INTO noetl.catalog SELECT * FROM answers_away;
 DROP TABLE answers_away;
 SELECT noetl.explain(newest('answers/undone')::text) ~ 'undone' AS drawn, noetl.cancel(newest('answers/undone')) AS cancelled;
 
+-- The rule of a table that was dropped unnoticed is its maker's still.
+CREATE TABLE answers_rule (id int);
+SELECT noetl.on_change('answers_rule', 'answers/undone') AS rule \gset
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DROP TABLE answers_rule;
+COMMIT;
+CREATE ROLE regress_noetl_answers;
+GRANT EXECUTE ON FUNCTION noetl.off_change TO regress_noetl_answers;
+SET ROLE regress_noetl_answers;
+SELECT noetl.off_change(:'rule');
+RESET ROLE;
+SELECT noetl.off_change(:'rule');
+DROP OWNED BY regress_noetl_answers;
+DROP ROLE regress_noetl_answers;
+
 -- Rights: who is added to a path that everybody may execute takes that from nobody.
 CREATE ROLE regress_noetl_added;
 SELECT noetl.grant_execute('answers/written', 'public'), noetl.grant_execute('answers/written', 'regress_noetl_added');

@@ -105,6 +105,12 @@ SELECT pg_temp.add('params', $$
 $$);
 SELECT noetl.execute('branches/params') AS id \gset
 SELECT * FROM pg_temp.log(:id, 'error|failed');
+-- So does one that is right in the input of the step, and raises where it sees all of it.
+SELECT pg_temp.add('params', $$
+- {step: a, type: sql, statement: "SELECT $1::text AS x", params: ["{{ 1 / n if n is defined else 5 }}"], args: {n: 0}}
+$$);
+SELECT noetl.execute('branches/params') AS id \gset
+SELECT * FROM pg_temp.log(:id, 'error|failed|step_completed');
 
 -- A step that several visits descend from is gone in the next version, or has only one visit there.
 SELECT pg_temp.add('lineage', $$
@@ -150,3 +156,10 @@ SELECT current_index, action #>> '{save,url}', noetl.complete(queue_id, '{}', 'w
 SELECT event_type, replace(node_id, :'id', ''), current_index, CASE jsonb_typeof(result) WHEN 'object' THEN result - 'child_executions' ELSE result END, error FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
 SELECT * FROM noetl.verify(:id);
 SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- What a client says of a step that no task does is placed behind the start of the step.
+SELECT noetl.execute('branches/parent') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) VALUES (:id, 'step_completed', 'each', :id || ':each', '1');
+SELECT parent_event_id = (SELECT event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started') FROM noetl.event WHERE execution_id = :id AND event_type = 'step_completed';
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM noetl.verify(:id);
