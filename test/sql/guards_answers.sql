@@ -160,7 +160,7 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: answers/written
 workflow:
-- {step: start, next: [{when: "{{ 1 < 2 }}", then: {step: a, data: {list: ["{{ start }}", {deep: ["{{ job.id }}", 2]}], n: 1, empty: [], none: {}}}}]}
+- {step: start, next: [{when: "{{ 1 < 2 }}", then: {step: a, data: {list: ["{{ start }}", {deep: ["{{ job.id }}", 2, c, b, null, a, [3]]}, zzz, yy, x, 5], n: 1, empty: [], none: {}}}}]}
 - {step: a, type: python, code: x}
 $$) AS written \gset
 SELECT t.* FROM noetl.catalog AS c, noetl.playbook_transitions(c.catalog_id, c.digest) AS t WHERE c.catalog_id = :written;
@@ -267,8 +267,9 @@ DROP ROLE regress_noetl_added;
 -- Columns that somebody adds to the catalog belong to what was registered, until they are dropped.
 BEGIN;
 ALTER TABLE noetl.catalog ADD COLUMN gone text DEFAULT 'x', ADD COLUMN extra text;
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: answers/gone\nworkflow:\n- {step: a, type: python, code: x}') AS gone \gset
 ALTER TABLE noetl.catalog DROP COLUMN gone;
-UPDATE noetl.catalog SET meta = '{"seen": true}' WHERE catalog_id = :written;
+UPDATE noetl.catalog SET meta = '{"seen": true}' WHERE catalog_id IN (:written, :gone) RETURNING path;
 UPDATE noetl.catalog SET extra = 'y' WHERE catalog_id = :written;
 ROLLBACK;
 -- A trigger that keeps rows out of the catalog is not passed over.
