@@ -78,6 +78,17 @@ SELECT string_agg(m[1], ' ') FROM regexp_matches(noetl.report(:id), '<div class=
 SELECT pg_temp.notes(:id);
 INSERT INTO noetl.event (execution_id, event_type) SELECT :id, 'note' FROM generate_series(1, 1000);
 SELECT pg_temp.notes(:id);
+-- So is a timeline of more than 1,000 attempts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: answers/attempts
+workflow:
+- {step: each, type: iterator, mode: distributed, concurrency: 2000, collection: "{{ range(1001) | list }}", element: x, task: {type: items, code: x}}
+$$) > 0;
+SELECT noetl.execute('answers/attempts') AS id \gset
+SELECT pg_temp.notes(:id);
+SELECT noetl.cancel(:id);
 
 -- A task of an execution that is over is given back by its worker only.
 SELECT noetl.execute('answers/items') AS id \gset

@@ -40,6 +40,13 @@ SELECT current_index, action -> 'data' FROM noetl.queue WHERE execution_id = :id
 SELECT * FROM pg_temp.log(:id, 'fail');
 SELECT noetl.cancel(:id);
 SELECT string_agg(item ->> 'n', ' ') FROM noetl.iterator_items('{"element": "x", "order_by": "n * sign", "collection": [{"n": 3}, {"n": 1}, {"n": 2}]}', '{"sign": -1}');
+-- A worker that goes through the items gets the names by which they are chosen and sorted.
+SELECT pg_temp.add('worker', $$
+- {step: each, type: iterator, collection: [{n: 1}], element: x, where: "x.n < most", order_by: "x.n * sign", task: {type: python, code: x}}
+$$, 'workload: {sign: -1, most: 3}');
+SELECT noetl.execute('branches/worker') AS id \gset
+SELECT context FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
 
 -- Text that looks like its own template is data, unless only a worker can render it.
 SELECT pg_temp.add('text', $$
