@@ -139,7 +139,8 @@ graph_of(const Playbook *playbook)
 
 	graph->playbook = playbook;
 	graph->nnodes = playbook->nwritten;
-	graph->nodes = palloc0(sizeof(GraphNode) * playbook->nwritten);
+	/* compensations have no place in the picture, but states */
+	graph->nodes = palloc0(sizeof(GraphNode) * playbook->nsteps);
 	for (int i = 0; i < playbook->nwritten; i++)
 	{
 		const Step *step = &playbook->steps[i];
@@ -180,7 +181,7 @@ graph_load_progress(Graph *graph, int64 execution_id)
 		int			index = name ? playbook_find_step(graph->playbook, name, strlen(name)) : -1;
 		GraphNode  *node;
 
-		if (index < 0 || index >= graph->nnodes)
+		if (index < 0)
 			continue;
 		node = &graph->nodes[index];
 		node->state = graph_value(row, 2);

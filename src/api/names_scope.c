@@ -68,13 +68,10 @@ names_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	NamesScope *scope = (NamesScope *) arg;
 	JsonbValue	names;
-	JsonbValue	member;
 
 	json_from_jsonb(scope->names, &names);
 	if (is_result(scope, name, length))
 		return json_get(&names, "this", value) ? TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
-	if (json_get_n(&names, name, length, &member))
-		return TEMPLATE_UNDEFINED;
 	return scope->below.envelope(scope->below.arg, name, length, value);
 }
 

@@ -111,16 +111,13 @@ return_row(void *arg, TupleTableSlot *slot, TimestampTz lease_until)
 /* When this session runs the timers next, though it is not idle */
 static TimestampTz next_timers = 0;
 
-/*
- * Is it time for this session to run the timers?  idle: it has found nothing to
- * lease.
- */
+/* Is it time for this session to run the timers, though it has tasks of its own? */
 static bool
-timers_wanted(bool idle)
+timers_wanted(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	return idle || now >= next_timers || now < next_timers - LONGEST_INTERVAL_US;
+	return now >= next_timers || now < next_timers - LONGEST_INTERVAL_US;
 }
 
 /*
@@ -169,13 +166,13 @@ lease(Store *store, LeaseRequest *request)
 			break;
 		if (skipped)
 			continue;
-		if (timed || !timers_wanted(true) || run_timers(store) == 0)
+		if (timed || run_timers(store) == 0)
 			break;
 		timed = true;
 	}
 	if (more != NULL)
 		wake_at_commit(more);
-	if (timers_wanted(false))
+	if (timers_wanted())
 		(void) run_timers(store);
 }
 

@@ -326,9 +326,11 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	rendered = render_action(task, scope, layers, &value, error) &&
 		timeout_render(task->timeout, &scope->template, &run->timeout, error);
 	if (rendered)
+	{
 		run->action = json_to_jsonb(&value);
-	if (rendered && state->playbook->uses_worker_names)
-		left = left_in_action(task, scope, &value, &places);
+		if (state->playbook->uses_worker_names)
+			left = left_in_action(task, scope, &value, &places);
+	}
 	run->context = NULL;
 	if (rendered && (task->nraw_roots > 0 || json_is_array(&places) ||
 					 (task->saves != NULL && scope_names(scope) != NULL)))

@@ -169,8 +169,6 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 	if (end->kind != STEP_END)
 	{
 		value = scope_step_value(state, end->index);
-		if (!value->found)
-			return true;
 		scope.result = &value->value;
 		scope.envelope = &value->envelope;
 		*result = value->value;

@@ -687,7 +687,7 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 /*
  * Returns whether a child belongs to the attempt that is under way.  A child that
  * was busy when its attempt failed ends later, and the next attempt may have
- * begun; and whoever starts an execution may name any parent.  An attempt that goes
+ * begun; and whoever starts an execution may name any parent, with any item or none.  An attempt that goes
  * on after the end of the execution may have children of the attempt that had failed
  * before, where only its repetition was still to come.
  */
@@ -697,9 +697,11 @@ is_current_item(const Iteration *iteration, const ChildEnd *end)
 	const Run  *run = iteration->run;
 	const ValueSource *values = &iteration->state->values;
 
+	if (end->item < 0 || end->item >= iteration->total)
+		return false;
 	if (values->child_attempt(values->arg, end->execution_id) == run->attempts + 1)
 		return true;
-	return iteration->resumed != 0 && end->item >= 0 && end->item < iteration->total &&
+	return iteration->resumed != 0 &&
 		values->item_states(values->arg, iteration->step->name, run->visit, iteration->since,
 							iteration->resumed, iteration->total)[end->item].child_execution_id ==
 		end->execution_id;

@@ -481,8 +481,7 @@ static void
 read_json_of_targets(const Playbook *playbook, const Target *targets, int ntargets)
 {
 	for (int i = 0; i < ntargets; i++)
-		if (targets[i].step >= 0 &&
-			strcmp(playbook->steps[targets[i].step].type, "python") == 0)
+		if (strcmp(playbook->steps[targets[i].step].type, "python") == 0)
 			for (int j = 0; j < targets[i].input.count; j++)
 				template_doc_read_json(targets[i].input.layers[j]);
 }

@@ -94,7 +94,7 @@ playbook_source_issue(Compiler *compiler, const YamlNode *scalar,
 {
 	SourceError located = *error;
 
-	if (scalar != NULL && located.hint == NULL && scalar->string != NULL)
+	if (scalar != NULL && located.hint == NULL)
 		located.hint = playbook_go_template_hint(scalar->string);
 	if (scalar != NULL && error->line > 0)
 		yaml_locate(scalar, error->line, error->column,

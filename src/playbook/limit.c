@@ -40,7 +40,7 @@ positive(Compiler *compiler, const YamlNode *node, const char *key)
 	char	   *end = NULL;
 	long		number = 0;
 
-	if (node == NULL || node->kind == YN_NULL)
+	if (node == NULL)
 		return 0;
 	errno = 0;
 	if (text != NULL)
@@ -66,7 +66,7 @@ rate_span(Compiler *compiler, const YamlNode *node, const YamlNode *rate)
 		json_string(&value, psprintf("1 %s", text));
 	else if (text != NULL)
 		yaml_to_json(node, &value);
-	if (text == NULL || !timeout_parse(&value, &us, &error) || us <= 0)
+	if (text == NULL || !timeout_parse(&value, &us, &error))
 		limit_error(compiler, node != NULL ? node : rate,
 					"Write rate: {limit: 100, per: minute}.", error);
 	return us;
@@ -76,7 +76,7 @@ rate_span(Compiler *compiler, const YamlNode *node, const YamlNode *rate)
 static void
 compile_rate(Compiler *compiler, LimitSpec *limit, const YamlNode *node)
 {
-	if (node == NULL || node->kind == YN_NULL)
+	if (node == NULL)
 		return;
 	if (node->kind != YN_MAP)
 	{
@@ -135,16 +135,15 @@ compile_limit(Compiler *compiler, LimitSpec *limit, const YamlNode *node)
 	}
 	check_limit_keys(compiler, node);
 	limit->name = playbook_scalar_text(playbook_member(node, "name"));
-	if (limit->name == NULL || limit->name[0] == '\0' ||
-		strlen(limit->name) > LONGEST_LIMIT_NAME || template_has_tags(limit->name,
-																	  strlen(limit->name)))
+	if (limit->name == NULL || strlen(limit->name) > LONGEST_LIMIT_NAME ||
+		template_has_tags(limit->name, strlen(limit->name)))
 	{
 		limit_error(compiler, node, "The name is no template; the key can be one.",
 					"a limit needs a name of 1 to 200 bytes");
 		return false;
 	}
 	key = playbook_member(node, "key");
-	if (key != NULL && key->kind != YN_NULL)
+	if (key != NULL)
 		limit->key = playbook_compile_doc(compiler, key);
 	limit->concurrency = positive(compiler, playbook_member(node, "concurrency"),
 								  "concurrency");
@@ -168,7 +167,7 @@ playbook_compile_limits(Compiler *compiler, const YamlNode *node, LimitSpec **li
 	int			count;
 
 	*limits = NULL;
-	if (node == NULL || node->kind == YN_NULL)
+	if (node == NULL)
 		return 0;
 	count = node->kind == YN_LIST ? node->count : 1;
 	*limits = palloc0(sizeof(LimitSpec) * Max(count, 1));

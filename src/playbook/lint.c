@@ -356,8 +356,6 @@ playbook_lint_task_keys(Compiler *compiler, const YamlNode *task)
 	const YamlNode *tool = playbook_member(task, "tool");
 	char	   *type = playbook_scalar_text(playbook_task_type(task));
 
-	if (task->kind != YN_MAP)
-		return;
 	lint_keys(compiler, task, control_keys, common_keys, action_keys);
 	playbook_lint_map_keys(compiler, task);
 	if (type != NULL && !playbook_type_is_ours(type))

@@ -62,8 +62,7 @@ static const char *
 resembled_key(const YamlNode *map, const char *key, const char *const *list)
 {
 	for (int i = 0; list != NULL && list[i] != NULL; i++)
-		if (strcmp(key, list[i]) != 0 && playbook_looks_like(key, list[i]) &&
-			yaml_member(map, list[i]) == NULL)
+		if (playbook_looks_like(key, list[i]) && yaml_member(map, list[i]) == NULL)
 			return list[i];
 	return NULL;
 }
@@ -124,7 +123,7 @@ playbook_lint_work(Compiler *compiler, const YamlNode *map, const YamlNode *at,
 {
 	const WorkKeys *known = work_of(type);
 
-	if (known == NULL || map->kind != YN_MAP)
+	if (known == NULL)
 		return;
 	lint_type_keys(compiler, map, known);
 	if (known->work != NULL && playbook_first_member(map, known->work) == NULL &&

@@ -103,8 +103,7 @@ playbook_key_sees(const char *key)
 		return SEES_SAVE | SEES_INPUT;
 	if (strcmp(key, "retry") == 0)
 		return SEES_RETRY;
-	if (strcmp(key, "task") == 0 || strcmp(key, "where") == 0 ||
-		strcmp(key, "filter") == 0 || strcmp(key, "order_by") == 0)
+	if (strcmp(key, "task") == 0 || strcmp(key, "where") == 0 || strcmp(key, "order_by") == 0)
 		return SEES_ITEM | SEES_INPUT;
 	return 0;
 }
@@ -195,11 +194,11 @@ add_arrivals(const TransitionList *list, List **arrivals)
 		const Transition *entry = &list->entries[i];
 
 		for (int j = 0; j < entry->ntargets; j++)
-			if (entry->targets[j].step >= 0 && entry->targets[j].input.count > 0)
+			if (entry->targets[j].input.count > 0)
 				arrivals[entry->targets[j].step] =
 					lappend(arrivals[entry->targets[j].step], &entry->targets[j].input);
 		for (int j = 0; j < entry->nelse; j++)
-			if (entry->else_targets[j].step >= 0 && entry->else_targets[j].input.count > 0)
+			if (entry->else_targets[j].input.count > 0)
 				arrivals[entry->else_targets[j].step] =
 					lappend(arrivals[entry->else_targets[j].step],
 							&entry->else_targets[j].input);

@@ -38,7 +38,7 @@ playbook_compile_priority(Compiler *compiler, const YamlNode *node, PrioritySpec
 	char	   *end = NULL;
 	long		number = 0;
 
-	if (node == NULL || node->kind == YN_NULL)
+	if (node == NULL)
 		return;
 	if (is_template(node))
 	{
@@ -94,7 +94,7 @@ render_number(const TemplateDoc *doc, const TemplateScope *scope, const char *wh
 	if (value.type == jbvNull)
 		return true;
 	*given = true;
-	if (json_number(&value, number) && !isnan(*number))
+	if (json_number(&value, number))
 		return true;
 	if (value.type != jbvString)
 		return fail_at(doc, psprintf("%s must be a number", what), error);
@@ -140,10 +140,10 @@ playbook_compile_fairness(Compiler *compiler, const YamlNode *node)
 	char	   *text;
 	char	   *end = NULL;
 
-	if (node == NULL || node->kind == YN_NULL)
+	if (node == NULL)
 		return NULL;
 	key = node->kind == YN_MAP ? playbook_member(node, "key") : NULL;
-	if (key == NULL || key->kind == YN_NULL)
+	if (key == NULL)
 	{
 		turn_error(compiler, node, "Write fairness: {key: \"{{ workload.tenant }}\"}.",
 				   "fairness must be a mapping with a key");
@@ -157,7 +157,7 @@ playbook_compile_fairness(Compiler *compiler, const YamlNode *node)
 	fairness = palloc0(sizeof(FairnessSpec));
 	fairness->key = playbook_compile_doc(compiler, key);
 	weight = playbook_member(node, "weight");
-	if (weight == NULL || weight->kind == YN_NULL)
+	if (weight == NULL)
 		return fairness;
 	text = playbook_scalar_text(weight);
 	if (!is_template(weight) &&

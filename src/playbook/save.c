@@ -207,8 +207,6 @@ playbook_save_of_step(const StepSource *source)
 	const YamlNode *merged = source->merged;
 	YamlNode   *save;
 
-	if (strcmp(source->type, "save") != 0)
-		return NULL;
 	save = playbook_new_map(merged, merged->count);
 	for (int i = 0; i < merged->count; i++)
 	{

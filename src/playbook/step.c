@@ -289,7 +289,7 @@ save_here(const StepSource *source)
 	const char *key;
 	const YamlNode *save = find_save(source, &key);
 
-	if (save == NULL && source->body == NULL)
+	if (save == NULL)
 		return playbook_save_of_step(source);
 	return playbook_saves_here(save) ? save : NULL;
 }

@@ -93,14 +93,12 @@ input_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* Finds the envelope of a step, which a name of the input hides. */
+/* Finds the envelope of a step; lookup() has found its value in the outer scope. */
 static TemplateBinding
 input_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	InputScope *scope = (InputScope *) arg;
 
-	if (scope->outer->envelope == NULL || json_get_n(&scope->input, name, length, value))
-		return TEMPLATE_UNDEFINED;
 	return scope->outer->envelope(scope->outer->arg, name, length, value);
 }
 

@@ -59,7 +59,7 @@ playbook_lint_tests(Compiler *compiler)
 {
 	const YamlNode *tests = playbook_member(compiler->root, "tests");
 
-	if (tests == NULL || tests->kind == YN_NULL)
+	if (tests == NULL)
 		return;
 	if (tests->kind != YN_LIST)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, tests,

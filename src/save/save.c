@@ -111,18 +111,6 @@ param_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return scope->outer->lookup(scope->outer->arg, name, length, value);
 }
 
-/* TemplateScope.left: parameters are rendered already. */
-static TemplateLeft
-param_left(void *arg, const char *name, int length, const char *member, int member_length)
-{
-	ParamScope *scope = (ParamScope *) arg;
-	JsonbValue	value;
-
-	if (word_is(name, length, "params") || json_get_n(&scope->params, name, length, &value))
-		return LEFT_NOTHING;
-	return scope->outer->left(scope->outer->arg, name, length, member, member_length);
-}
-
 /* Looks the envelope of a step up in the scope outside. */
 static TemplateBinding
 param_envelope(void *arg, const char *name, int length, JsonbValue *value)
@@ -155,7 +143,6 @@ render_save(const JsonbValue *flat, const TemplateScope *outer, JsonbValue *sett
 	memset(&scope, 0, sizeof(scope));
 	scope.outer = outer;
 	scope.template = *outer;
-	scope.template.left = outer->left != NULL ? param_left : NULL;
 	scope.template.lookup = param_lookup;
 	if (outer->envelope != NULL)
 		scope.template.envelope = param_envelope;

@@ -31,6 +31,7 @@ SELECT mode, pg_temp.command(jsonb_build_object('storage', 'duckdb', 'database',
 
 -- A column that a row does not have.
 SELECT storage, mode, pg_temp.command(jsonb_build_object('storage', storage, 'database', 'f.db', 'table', 't', 'mode', mode, 'key', 'a', 'data', '[{"a": 1, "b": 1.5, "c": "x"}, {"a": 2}, {"c": "y", "a": 3}]'::jsonb)) FROM unnest(ARRAY['postgres', 'duckdb']) storage, unnest(ARRAY['append', 'update', 'upsert']) mode;
+SELECT regexp_replace(pg_temp.command('{"storage": "postgres", "table": "t", "data": [{"a": "v", "b": "w"}, {"a": "x", "b": "[1]"}, {"b": "y"}, {"b": "z"}, {"a": "v", "b": "w"}]}'), '\(pg_catalog.jsonb_populate_record\(.*?END::pg_catalog.jsonb\)\)', '(record)', 'g');
 
 -- Statements: their parameters, and what is text or a comment in them.
 SELECT statement, pg_temp.command(jsonb_build_object('storage', s, 'database', 'f.db', 'statement', statement, 'params', '{"a": 1.5, "b": -2, "c": "x''y", "d": {"k": [1]}, "e": null, "f": true, "g": "[1]", "h": 7.0}'::jsonb))
@@ -61,3 +62,18 @@ SELECT task, pg_temp.action(task, '{"n": "x"}')
   FROM unnest(ARRAY['{"type": "postgres", "args": {"command": "SELECT {{ n }}", "auth": "{{ n }}", "db_host": "{{ n }}", "other": 1}}', '{"type": "postgres", "command": "SELECT 1", "args": {"command": "SELECT 2", "sql": "SELECT 3", "auth": "a"}}', '{"type": "postgres", "auth": "a", "args": {"auth": "b", "db_host": "h", "command": "SELECT 1"}}', '{"type": "postgres", "db_host": "g", "args": {"db_host": "h", "db_port": 1}}', '{"type": "postgres", "data": {"command": "SELECT 1", "auth": "a", "db_host": "h"}}',
     '{"tool": {"kind": "postgres", "auth": "a"}, "args": {"auth": "b", "db_host": "h", "command": "SELECT 1"}}', '{"tool": {"kind": "postgres", "command": "SELECT 2"}, "args": {"auth": "b", "command": "SELECT 1"}}', '{"tool": {"kind": "postgres", "db_host": "g"}, "args": {"db_host": "h", "command": "SELECT 1"}}',
     '{"type": "duckdb", "args": {"command": "SELECT 1", "database": "f.db", "db_host": "h", "auth": "a"}}', '{"type": "duckdb", "auth": "a", "args": {"database": "f.db", "code": "SELECT {{ n }}"}}', '{"type": "python", "args": {"command": "SELECT 1", "auth": "a"}}', '{"type": "postgres", "args": "SELECT 1"}', '{"type": "postgres", "args": {"command": "{{ 1 / 0 }}"}}', '{"type": "postgres", "args": {"code": "SELECT {{ n }}"}}']::jsonb[]) task;
+
+-- A setting in the input sees the whole input: what raises there is the error of the action.
+SELECT task, pg_temp.action(task)
+  FROM unnest(ARRAY['{"type": "postgres", "data": {"db_host": "{{ 1 / n if n is defined else 5 }}"}, "args": {"n": 1}}', '{"type": "postgres", "data": {"db_host": "{{ 1 / n if n is defined else 5 }}"}, "args": {"n": 0}}']::jsonb[]) task;
+
+-- A save knows the envelope of its own step by three names; a name of the item wins over that of the step.
+SELECT url, names, (SELECT string_agg(action ->> 'url', ' ') FROM noetl.save_tasks(jsonb_build_object('storage', 'http', 'url', url), '{"_self": "a", "b": {"x": 3}, "_steps": {"b": {"status": "old"}}}', names))
+  FROM unnest(ARRAY['{{ a.status }} {{ step.status }} {{ this.status }} {{ result.status }} {{ b.status }}', '{{ a.x }} {{ step.x }} {{ result.x }} {{ b.x }}']) url,
+       unnest(ARRAY['{"result": {"x": 1}, "this": {"status": "done"}}', '{"a": {"x": 5}, "result": {"x": 1}, "this": {"status": "done"}}', '{"b": {"x": 4}, "result": {"x": 1}, "this": {"status": "done"}}']::jsonb[]) names;
+
+-- What is left for the worker stands at places: those that there are not are passed over.
+SELECT places, (SELECT rendered_action FROM noetl.render_left('{"command": "{{ n }}", "data": {"a": ["{{ n }}"]}, "5": "{{ n }}"}', jsonb_build_object('_left_action', places), '{"n": 1}'))
+  FROM unnest(ARRAY['[["command"], ["data", "a", "0"]]', '5', '"command"', '{"command": 1}', '[5, "command", ["nothing"], ["data", "b"], ["command"]]', 'null']::jsonb[]) places;
+-- An order that is null is none.
+SELECT orders, (SELECT string_agg(item::text, ' ') FROM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[3, 1, 2]'::jsonb), '{}')) FROM unnest(ARRAY['null', '"x"']::jsonb[]) orders;
