@@ -47,6 +47,7 @@ $$) > 0;
 SELECT noetl.execute('log/signals', version => 1) AS id \gset
 SELECT noetl.signal(:id, 'go', '1'), noetl.signal(:id, 'go', '2', 'first'), noetl.signal(:id, 'go', '3', 'first'), noetl.signal(:id, 'go', '4', 'second'), noetl.signal(:id, 'go', '5');
 INSERT INTO noetl.event (execution_id, event_type, node_name, result, meta) VALUES (:id, 'signal', 'go', '"ignored"', '{"ignored": "by hand"}');
+SELECT pg_temp.forge(:id, 'signal', 'go', '{"meta": {"ignored": "by hand"}}');
 SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
 SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
@@ -131,6 +132,37 @@ SELECT pg_temp.forge(:id, 'iteration_completed', 'each', jsonb_build_object('cur
 SELECT noetl.redrive(:id) IS NOT NULL;
 SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 3, types => '{logi}') ORDER BY 1;
 SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+
+-- Nor does an event count that is older than the iterator, whatever its time says.
+SELECT noetl.execute('log/items') AS id \gset
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT pg_temp.forge(:id, 'iteration_completed', 'each', jsonb_build_object('event_id', 7, 'meta', '{"done": 2, "total": 3, "failed": 0, "started": 3}'::jsonb));
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+-- A child of an item whose start does not say which, or is gone: its save has no item.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/kid
+workflow:
+- {step: a, type: logk, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/kids
+workflow:
+- {step: each, type: iterator, collection: [1, 2, 3], element: n, mode: distributed, concurrency: 3, task: {type: playbook, path: log/kid, save: {storage: postgres, auth: x, data: {n: "{{ n }}"}}}, next: end}
+- {step: end}
+$$) > 0;
+SELECT noetl.execute('log/kids') AS id \gset
+UPDATE noetl.event SET current_item = NULL WHERE event_type = 'execution_start'
+   AND execution_id = (SELECT execution_id FROM noetl.execution WHERE parent_execution_id = :id AND current_index = 1);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3, types => '{logk}');
+SELECT current_index, context -> 'n' FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
+SELECT noetl.cancel(:id);
 
 -- Events that are gone: of an end that waits for its decision, and all of them.
 SELECT noetl.execute('log/undo') AS id \gset

@@ -92,12 +92,12 @@ workflow:
 %3$s
 - {step: j%1$s, type: queuej, code: x, next: end}
 - {step: end, result: "{{ j%1$s }}"}
-$$, v, (SELECT string_agg('s' || i, ', ') FROM generate_series(1, 12) i),
-    (SELECT string_agg(format('- {step: s%s, type: queues, code: x, next: j%s}', i, v), E'\n') FROM generate_series(1, 12) i))) > 0 FROM generate_series(1, 2) v;
+$$, v, (SELECT string_agg(s || i, ', ') FROM generate_series(1, 12) i),
+    (SELECT string_agg(format('- {step: %s%s, type: queues, code: x, next: j%s}', s, i, v), E'\n') FROM generate_series(1, 12) i))) > 0 FROM (VALUES (1, 's'), (2, 't')) v (v, s);
 SELECT noetl.execute('queue/join', version => 1) AS id \gset
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 10, types => '{queues}');
 SELECT count(*) FROM noetl.arrival WHERE execution_id = :id;
-SELECT count(*) FROM noetl.migrate(:id, 2, '{"j1": "j2"}', dry_run => false) WHERE severity = 'error';
+SELECT count(*) FROM noetl.migrate(:id, 2, (SELECT jsonb_object_agg('s' || i, 't' || i) FROM generate_series(1, 12) i) || '{"j1": "j2"}', dry_run => false) WHERE severity = 'error';
 SELECT count(*) FROM noetl.arrival WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 10, types => '{queues}');
