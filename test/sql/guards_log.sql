@@ -197,3 +197,6 @@ SELECT pg_temp.done('b', '3');
 SELECT pg_temp.ended(:id);
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'log/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'log%';
+-- What was forged is no story of the broker's.
+DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'log/%';
+DELETE FROM noetl.execution WHERE path LIKE 'log/%';

@@ -182,3 +182,6 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => 
 SELECT count(*) FROM noetl.slot WHERE name = 'rows';
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'rows/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'row%';
+-- What was forged is no story of the broker's.
+DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'rows/%';
+DELETE FROM noetl.execution WHERE path LIKE 'rows/%';
