@@ -125,7 +125,7 @@ SELECT pg_temp.forge(:id, 'iteration_completed', 'each', jsonb_build_object('cur
        unnest(ARRAY[jsonb_build_object('node_id', node_id, 'meta', meta || '{"ignored": "by hand"}'),
                     jsonb_build_object('node_id', replace(node_id, 'each', 'each#2'), 'meta', meta),
                     jsonb_build_object('node_id', node_id, 'meta', '{}'::jsonb),
-                    jsonb_build_object('node_id', replace(node_id, '[2]', '[99]'), 'meta', meta, 'current_index', 99),
+                    jsonb_build_object('node_id', replace(node_id, '[2]', '[2000000000]'), 'meta', meta, 'current_index', 2000000000),
                     jsonb_build_object('node_id', replace(node_id, '[2]', '[-1]'), 'meta', meta, 'current_index', -1),
                     jsonb_build_object('node_id', replace(node_id, '[2]', ''), 'meta', meta, 'current_index', -7),
                     jsonb_build_object('node_id', node_id, 'meta', meta, 'node_name', NULL)]) changes;
