@@ -791,8 +791,6 @@ store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 
 	note_change(store, table, old, NULL);
 	prepare_write(store, table);
-	note_change(store, table, old, NULL);
-	prepare_write(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL

@@ -91,7 +91,7 @@ SELECT noetl.pause_tasks('rows/one') AS one, noetl.pause_tasks('rows/another') A
 SELECT pause_id AS one FROM noetl.pause_rule WHERE path = 'rows/one' \gset
 SELECT pause_id AS another FROM noetl.pause_rule WHERE path = 'rows/another' \gset
 INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, status, paused_by)
-SELECT 19, 1, '19:a', 'a', 'rowmany', '{}', 'paused', CASE WHEN i <= 1000 THEN :one ELSE :another END FROM generate_series(1, 1003) i;
+SELECT 19, 1, '19:a', 'a', 'rowmany', '{}', 'paused', CASE WHEN i <= 2000 THEN :one ELSE :another END FROM generate_series(1, 2003) i;
 SELECT noetl.resume_tasks('rows/one') >= 0, noetl.resume_tasks('rows/another') >= 0;
 SELECT noetl.enqueue_next() >= 0;
 SELECT noetl.enqueue_next() >= 0;
@@ -182,3 +182,6 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => 
 SELECT count(*) FROM noetl.slot WHERE name = 'rows';
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'rows/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'row%';
+-- What was forged is no story of the broker's.
+DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'rows/%';
+DELETE FROM noetl.execution WHERE path LIKE 'rows/%';

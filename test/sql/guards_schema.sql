@@ -51,7 +51,7 @@ SELECT noetl.cancel(:id);
 BEGIN;
 TRUNCATE noetl.queue;
 SELECT max(noetl.execute('schema/line')) AS id FROM generate_series(1, 600) \gset
-SELECT noetl.pause(:id);
+SELECT noetl.cancel(max(execution_id)) FROM noetl.queue WHERE execution_id < :id;
 TRUNCATE noetl.queue;
 SELECT noetl.cancel(:id);
 ROLLBACK;

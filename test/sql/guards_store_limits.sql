@@ -180,7 +180,10 @@ EXCEPTION WHEN check_violation THEN
 END $$;
 ALTER TABLE noetl.slot DROP CONSTRAINT no_lim_o;
 SELECT noetl.execute('limited/one') AS id \gset
-SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
+SELECT noetl.execute('limited/one') AS next \gset
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id), pg_temp.tasks(:next);
 SELECT noetl.cancel(:id);
+SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
+SELECT noetl.cancel(:next);
 DELETE FROM noetl.queue WHERE node_type LIKE 'lim%';
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'lim%';

@@ -47,6 +47,7 @@ $$) > 0;
 SELECT noetl.execute('log/signals', version => 1) AS id \gset
 SELECT noetl.signal(:id, 'go', '1'), noetl.signal(:id, 'go', '2', 'first'), noetl.signal(:id, 'go', '3', 'first'), noetl.signal(:id, 'go', '4', 'second'), noetl.signal(:id, 'go', '5');
 INSERT INTO noetl.event (execution_id, event_type, node_name, result, meta) VALUES (:id, 'signal', 'go', '"ignored"', '{"ignored": "by hand"}');
+SELECT pg_temp.forge(:id, 'signal', 'go', '{"meta": {"ignored": "by hand"}}');
 SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
 SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
@@ -124,13 +125,44 @@ SELECT pg_temp.forge(:id, 'iteration_completed', 'each', jsonb_build_object('cur
        unnest(ARRAY[jsonb_build_object('node_id', node_id, 'meta', meta || '{"ignored": "by hand"}'),
                     jsonb_build_object('node_id', replace(node_id, 'each', 'each#2'), 'meta', meta),
                     jsonb_build_object('node_id', node_id, 'meta', '{}'::jsonb),
-                    jsonb_build_object('node_id', replace(node_id, '[2]', '[99]'), 'meta', meta, 'current_index', 99),
+                    jsonb_build_object('node_id', replace(node_id, '[2]', '[2000000000]'), 'meta', meta, 'current_index', 2000000000),
                     jsonb_build_object('node_id', replace(node_id, '[2]', '[-1]'), 'meta', meta, 'current_index', -1),
                     jsonb_build_object('node_id', replace(node_id, '[2]', ''), 'meta', meta, 'current_index', -7),
                     jsonb_build_object('node_id', node_id, 'meta', meta, 'node_name', NULL)]) changes;
 SELECT noetl.redrive(:id) IS NOT NULL;
 SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 3, types => '{logi}') ORDER BY 1;
 SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+
+-- Nor does an event count that is older than the iterator, whatever its time says.
+SELECT noetl.execute('log/items') AS id \gset
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT pg_temp.forge(:id, 'iteration_completed', 'each', jsonb_build_object('event_id', 7, 'meta', '{"done": 2, "total": 3, "failed": 0, "started": 3}'::jsonb));
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT current_index, noetl.complete(queue_id, to_jsonb(current_index), 'w') FROM noetl.lease('w', 1, types => '{logi}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+-- A child of an item whose start does not say which, or is gone: its save has no item.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/kid
+workflow:
+- {step: a, type: logk, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/kids
+workflow:
+- {step: each, type: iterator, collection: [1, 2, 3], element: n, mode: distributed, concurrency: 3, task: {type: playbook, path: log/kid, save: {storage: postgres, auth: x, data: {n: "{{ n }}"}}}, next: end}
+- {step: end}
+$$) > 0;
+SELECT noetl.execute('log/kids') AS id \gset
+UPDATE noetl.event SET current_item = NULL WHERE event_type = 'execution_start'
+   AND execution_id = (SELECT execution_id FROM noetl.execution WHERE parent_execution_id = :id AND current_index = 1);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3, types => '{logk}');
+SELECT current_index, context -> 'n' FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
+SELECT noetl.cancel(:id);
 
 -- Events that are gone: of an end that waits for its decision, and all of them.
 SELECT noetl.execute('log/undo') AS id \gset
@@ -165,3 +197,6 @@ SELECT pg_temp.done('b', '3');
 SELECT pg_temp.ended(:id);
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'log/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'log%';
+-- What was forged is no story of the broker's.
+DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'log/%';
+DELETE FROM noetl.execution WHERE path LIKE 'log/%';

@@ -102,7 +102,7 @@ sub limits_and_turns
 }
 limits_and_turns();
 # The lock under which ids are made is held for a moment only.
-is(sql('BEGIN; SELECT noetl.next_id() > 0; SELECT count(*) FROM pg_locks WHERE locktype = \'advisory\' AND pid = pg_backend_pid(); COMMIT'), "t\n0", 'no lock is left');
+is(sql('BEGIN; SELECT noetl.execute(\'no_room/one\') > 0; SELECT count(*) FROM pg_locks WHERE locktype = \'advisory\' AND classid = 0 AND objid = 0; ROLLBACK'), "t\n0", 'no lock is left');
 # A session leases hundreds of tasks, in transactions of their own, beside one that stays open.
 my ($in, $out) = ('', '');
 my $session = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout(180));

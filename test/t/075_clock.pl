@@ -156,5 +156,42 @@ $teller->finish;
 $waiter->finish;
 is($heard, "t\n", '... and hears of it');
 
+# What is known for a while is not known for longer when the clock goes back: rows that were
+# written by hand meanwhile are found.
+$node->safe_psql('postgres', 'CREATE DATABASE known');
+is( $node->safe_psql(
+		'known', qq{
+	CREATE EXTENSION noetl;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: limited, workflow: [{step: a, type: slow, code: x, limits: {name: two, concurrency: 2}}]}') IS NULL;
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: line, workflow: [{step: a, type: quick, code: x, next: b}, {step: b, type: quick, code: x, next: c}, {step: c, type: quick, code: x}]}') IS NULL;
+	CREATE FUNCTION hold() RETURNS void LANGUAGE sql AS \$\$
+		INSERT INTO noetl.slot SELECT (jsonb_populate_record(s, '{"queue_id": -1, "execution_id": 1}')).* FROM noetl.slot s LIMIT 1 \$\$;
+	CREATE FUNCTION task(name text, type text, priority int, fair_key text) RETURNS void LANGUAGE sql AS \$\$
+		INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, priority, fair_key) VALUES (1, 1, '1:' || \$1, \$1, \$2, '{}', \$3, \$4) \$\$;
+	SELECT noetl.execute('limited') IS NULL;
+	SELECT hold();
+	\\! echo 3612000000 >'$clock.new' && mv '$clock.new' '$clock'
+	SELECT noetl.execute('limited') IS NULL;
+	SELECT string_agg(status, ' ' ORDER BY queue_id) FROM noetl.queue;
+	SELECT count(noetl.cancel(execution_id)) FROM noetl.execution;
+	DELETE FROM noetl.slot;
+	SELECT noetl.execute('limited') IS NULL;
+	SELECT hold();
+	\\! echo 0 >'$clock.new' && mv '$clock.new' '$clock'
+	SELECT noetl.execute('limited') IS NULL;
+	SELECT string_agg(status, ' ' ORDER BY queue_id) FROM noetl.queue;
+	SELECT count(*) FROM noetl.lease('w', types => '{kept}');
+	\\! echo -1000000000 >'$clock.new' && mv '$clock.new' '$clock'
+	SELECT task('fair', 'kept', 0, 'k');
+	SELECT node_name FROM noetl.lease('w', types => '{kept}');
+	SELECT noetl.execute('line') IS NULL;
+	SELECT node_name FROM noetl.lease('w', types => '{quick}');
+	SELECT node_name FROM noetl.complete_and_lease((SELECT queue_id FROM noetl.queue WHERE node_name = 'a' AND status = 'leased'), '1', 'w', types => '{quick}');
+	\\! echo -2000000000 >'$clock.new' && mv '$clock.new' '$clock'
+	SELECT task('first', 'quick', 5, NULL);
+	SELECT node_name FROM noetl.complete_and_lease((SELECT queue_id FROM noetl.queue WHERE node_name = 'b'), '1', 'w', types => '{quick}');
+	}),
+	"f\nf\nf\n\nf\nqueued blocked\n2\nf\n\nf\nqueued blocked\n0\n\nfair\nf\na\nb\n\nfirst", 'rows that were written by hand are found');
+
 $node->stop;
 done_testing();
