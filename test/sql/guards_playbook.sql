@@ -54,6 +54,9 @@ SELECT pg_temp.check('- step: a
   type: shell
   command: |
     {{ ' || repeat('(', 200000) || '1' || repeat(')', 200000) || ' }}');
+-- Comments around a statement are none of it.
+SELECT statement, issue FROM unnest(ARRAY['/* why */ SELECT 1', '-- why\n(SELECT 1)', 'SELECT 1; /* end */', 'SELECT 1; /* end */ SELECT 2', '/* why */ DROP TABLE t']) statement
+  LEFT JOIN LATERAL pg_temp.check('- {step: a, type: sql, statement: "' || statement || '"}') ON true;
 -- A filter that nobody knows: in what a worker renders, and in the workload, which is data
 -- until somebody needs it.
 SELECT pg_temp.step('save: {storage: http, url: "{{ result | no_such }}"}');
