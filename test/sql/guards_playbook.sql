@@ -138,14 +138,14 @@ SELECT orders, (SELECT string_agg(item ->> 'n', ' ') FROM noetl.iterator_items(j
 CREATE FUNCTION pg_temp.order_error(orders text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE place text;
 BEGIN
-    PERFORM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[{"a": 1}, {"a": 2}]'::jsonb), '{}');
+    PERFORM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[{"a": 1, "desc": 1, "asc": 1, "x": 2}, {"a": 2, "desc": 2, "asc": 1, "x": 3}]'::jsonb), '{}');
     RETURN 'sorted';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS place = PG_EXCEPTION_DETAIL;
     RETURN SQLERRM || ' ' || place;
 END
 $$;
-SELECT orders, pg_temp.order_error(orders) FROM unnest(ARRAY['-a..b', '-.a', '-a.', '-1a', '-']) orders;
+SELECT orders, pg_temp.order_error(orders) FROM unnest(ARRAY['-a..b', '-.a', '-a.', '-1a', '-', ' desc', ' asc', 'x']) orders;
 
 -- What another version of noetl has registered, and this one cannot read, is told of by its place.
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: guards/broken\nworkflow:\n- {step: a, type: python, code: x}') AS broken \gset
