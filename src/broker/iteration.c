@@ -687,9 +687,9 @@ enqueue_child_save(Iteration *iteration, const ChildEnd *end, const JsonbValue *
 /*
  * Returns whether a child belongs to the attempt that is under way.  A child that
  * was busy when its attempt failed ends later, and the next attempt may have
- * begun; and whoever starts an execution may name any parent, with any item or none.  An attempt that goes
- * on after the end of the execution may have children of the attempt that had failed
- * before, where only its repetition was still to come.
+ * begun; and whoever starts an execution may name any parent, with any item or none.
+ * An attempt that goes on after the end of the execution may have children of the
+ * attempt that had failed before, where only its repetition was still to come.
  */
 static bool
 is_current_item(const Iteration *iteration, const ChildEnd *end)

@@ -12,6 +12,10 @@ COMMIT;
 SELECT count(*) FROM noetl.runtime WHERE name = 'answers-rr';
 SELECT count(*) FROM noetl.lease('answers-rr', types => '{none}');
 SELECT count(*) FROM noetl.runtime WHERE name = 'answers-rr';
+-- Each worker of a session says who it is, though they take the same types.
+SELECT count(*) FROM noetl.lease('answers-1', types => '{none}');
+SELECT count(*) FROM noetl.lease('answers-2', types => '{none}');
+SELECT name FROM noetl.runtime WHERE name LIKE 'answers-%' ORDER BY 1;
 
 -- A wait without a timeout, for work that is there already; and one for too many types.
 SELECT noetl.register($$

@@ -12,9 +12,11 @@ CREATE FUNCTION pg_temp.log(id bigint, kinds text DEFAULT '.') RETURNS TABLE (ev
 SELECT pg_temp.add('rows', $$
 - {step: a, type: save, data: [{n: 1}], storage: http, url: "http://h/", next: b}
 - {step: b, type: save, data: [{n: 2}], save: {storage: http, url: "http://h/"}, next: c}
-- {step: c, type: save, data: [{n: 3}], sink: {storage: http, url: "http://h/"}}
+- {step: c, type: save, data: [{n: 3}], sink: {storage: http, url: "http://h/"}, next: d}
+- {step: d, type: save, args: {m: 5}, data: {n: 4}, storage: http, url: "http://h/"}
 $$);
 SELECT noetl.execute('branches/rows') AS id \gset
+SELECT node_name, action -> 'data', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w');
 SELECT node_name, action -> 'data', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w');
 SELECT node_name, action -> 'data', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w');
 SELECT node_name, action -> 'data', noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w');
@@ -45,6 +47,13 @@ SELECT pg_temp.add('worker', $$
 - {step: each, type: iterator, collection: [{n: 1}], element: x, where: "x.n < most", order_by: "x.n * sign", task: {type: python, code: x}}
 $$, 'workload: {sign: -1, most: 3}');
 SELECT noetl.execute('branches/worker') AS id \gset
+SELECT context FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+-- A program that asks for "context" gets the workload, also as the task of an iterator.
+SELECT pg_temp.add('program', $$
+- {step: each, type: iterator, collection: [1], element: x, task: {type: python, code: "print(context)"}}
+$$, 'workload: {most: 3}');
+SELECT noetl.execute('branches/program') AS id \gset
 SELECT context FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
 

@@ -24,7 +24,7 @@ SELECT pg_temp.drawn(states::jsonb) FROM unnest(ARRAY[
     '{"a": {"state": "completed", "visits": 3, "to": ["bb"]}, "start": {"state": "running"}}',
     '{"a": {"state": 5, "visits": "many", "to": [5, null, "b", "cc", "ab", ["bb"]]}}',
     '{"a": {"state": "failed", "to": "bb"}, "bb": [], "c": {"state": "completed"}}',
-    '{"bb": {"state": "completed"}}', '{"c": {"state": "completed", "visits": 2}}', '{"nowhere": {"state": "failed"}}', '[]', '"completed"']) AS states;
+    '{"a": {"state": 5}}', '{"bb": {"state": "completed"}}', '{"c": {"state": "completed", "visits": 2}}', '{"nowhere": {"state": "failed"}}', '[]', '"completed"']) AS states;
 SELECT pg_temp.drawn('{"a": {"state": "two words"}}');
 SELECT pg_temp.drawn('{"a": {"state": ""}}');
 

@@ -54,6 +54,9 @@ SELECT pg_temp.check('- step: a
   type: shell
   command: |
     {{ ' || repeat('(', 200000) || '1' || repeat(')', 200000) || ' }}');
+-- Comments around a statement are none of it.
+SELECT statement, issue FROM unnest(ARRAY['/* why */ SELECT 1', '-- why\n(SELECT 1)', 'SELECT 1; /* end */', 'SELECT 1; /* end */ SELECT 2', '/* why */ DROP TABLE t']) statement
+  LEFT JOIN LATERAL pg_temp.check('- {step: a, type: sql, statement: "' || statement || '"}') ON true;
 -- A filter that nobody knows: in what a worker renders, and in the workload, which is data
 -- until somebody needs it.
 SELECT pg_temp.step('save: {storage: http, url: "{{ result | no_such }}"}');
@@ -135,14 +138,14 @@ SELECT orders, (SELECT string_agg(item ->> 'n', ' ') FROM noetl.iterator_items(j
 CREATE FUNCTION pg_temp.order_error(orders text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE place text;
 BEGIN
-    PERFORM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[{"a": 1}, {"a": 2}]'::jsonb), '{}');
+    PERFORM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[{"a": 1, "desc": 1, "asc": 1, "x": 2}, {"a": 2, "desc": 2, "asc": 1, "x": 3}]'::jsonb), '{}');
     RETURN 'sorted';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS place = PG_EXCEPTION_DETAIL;
     RETURN SQLERRM || ' ' || place;
 END
 $$;
-SELECT orders, pg_temp.order_error(orders) FROM unnest(ARRAY['-a..b', '-.a', '-a.', '-1a', '-']) orders;
+SELECT orders, pg_temp.order_error(orders) FROM unnest(ARRAY['-a..b', '-.a', '-a.', '-1a', '-', ' desc', ' asc', 'x']) orders;
 
 -- What another version of noetl has registered, and this one cannot read, is told of by its place.
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: guards/broken\nworkflow:\n- {step: a, type: python, code: x}') AS broken \gset

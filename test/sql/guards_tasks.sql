@@ -75,5 +75,8 @@ SELECT url, names, (SELECT string_agg(action ->> 'url', ' ') FROM noetl.save_tas
 -- What is left for the worker stands at places: those that there are not are passed over.
 SELECT places, (SELECT rendered_action FROM noetl.render_left('{"command": "{{ n }}", "data": {"a": ["{{ n }}"]}, "5": "{{ n }}"}', jsonb_build_object('_left_action', places), '{"n": 1}'))
   FROM unnest(ARRAY['[["command"], ["data", "a", "0"]]', '5', '"command"', '{"command": 1}', '[5, "command", ["nothing"], ["data", "b"], ["command"]]', 'null']::jsonb[]) places;
+SELECT rendered_action FROM noetl.render_left('{"a": "{{ n }}"}', '{"a": "{{ n }}", "_left_context": [["a"]]}', '{"n": 1}');
+-- A task of an iterator sees what its step has come to before; only a save has a result of its own.
+SELECT pg_temp.action('{"type": "shell", "command": "{{ a.x }} {{ a.status }}"}', '{"_self": "a", "a": {"x": 1}, "_steps": {"a": {"status": "old"}}}');
 -- An order that is null is none.
 SELECT orders, (SELECT string_agg(item::text, ' ') FROM noetl.iterator_items(jsonb_build_object('element', 'x', 'order_by', orders, 'collection', '[3, 1, 2]'::jsonb), '{}')) FROM unnest(ARRAY['null', '"x"']::jsonb[]) orders;

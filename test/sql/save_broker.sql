@@ -478,6 +478,17 @@ SELECT status FROM noetl.execution WHERE execution_id = newest('saved/rebuilt');
 SELECT * FROM noetl.verify(newest('saved/rebuilt'));
 SELECT count(*) - :rows AS new_rows FROM saved;
 
+-- A statement has no mode: what stands there is not looked at.
+SELECT run('modeless', $$
+- step: a
+  type: python
+  code: x
+  save: {storage: postgres, mode: sideways, statement: "INSERT INTO public.saved (id) VALUES (900)"}
+$$) > 0 AS started;
+SELECT step FROM work();
+SELECT status, error FROM noetl.execution WHERE execution_id = newest('saved/modeless');
+SELECT count(*) FROM saved WHERE id = 900;
+
 DROP TABLE saved, saved_who;
 DROP TYPE saved_mood;
 DROP FUNCTION saves(text), run(text, text, jsonb), try(text, jsonb), become();
