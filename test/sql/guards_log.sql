@@ -108,6 +108,13 @@ SELECT event_type, meta ->> 'ignored' AS ignored FROM noetl.event WHERE executio
 SELECT status, drive FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- A report of an item that names no step is about none.
+SELECT noetl.execute('logged/one') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, current_index, result) VALUES (:id, 'action_completed', 0, '1');
+SELECT event_type, node_name, current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed';
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
 -- Late events say why they count for nothing: a report without a step, a record without one, a signal.
 SELECT noetl.execute('logged/task') AS id \gset
 SELECT node_name FROM noetl.lease('w', 10, '1 hour', '{logged}');
