@@ -220,7 +220,8 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT noetl.pause(:id);
 ROLLBACK;
 DELETE FROM noetl.run WHERE execution_id = :id;
-DELETE FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event AS e USING noetl.execution AS x WHERE e.execution_id = x.execution_id AND x.parent_execution_id = :id;
+DELETE FROM noetl.execution WHERE :id IN (execution_id, parent_execution_id);
 
 -- Nothing can come after an event that has the largest number of all.
 SELECT noetl.execute('logged/one') AS id \gset

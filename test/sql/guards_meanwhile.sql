@@ -128,7 +128,8 @@ DELETE FROM noetl.execution WHERE execution_id = :id;
 SELECT pg_sleep(0.02);
 SELECT noetl.enqueue_next() >= 0 AS done;
 SELECT status, error FROM noetl.execution WHERE parent_execution_id = :id;
-DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id OR parent_execution_id = :id;
+DELETE FROM noetl.execution WHERE parent_execution_id = :id;
 DELETE FROM noetl.run WHERE execution_id = :id;
 
 -- A statement that is cancelled while it does what is due ends, and has recorded nothing.
