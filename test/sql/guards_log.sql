@@ -165,7 +165,7 @@ SELECT logged_quietly(:waits, 7, 'signal_received', 's', '{"key": "k"}', '{"mine
 SELECT logged_quietly(:nameless, 7, 'signal_received', NULL, NULL);
 SELECT logged_quietly(:over, 7, 'signal_received', 's', NULL, '["a", "b"]');
 SELECT noetl.enqueue_next() >= 0 AS taken_up;
-SELECT e.execution_id = :waits AS of_the_wait, event_type, meta - 'stored_at' - 'sent_at' AS meta FROM noetl.event AS e WHERE execution_id IN (:waits, :over) AND event_id = 7 ORDER BY 1;
+SELECT e.execution_id = :waits AS of_the_wait, event_type, result, meta - 'stored_at' - 'sent_at' AS meta FROM noetl.event AS e WHERE execution_id IN (:waits, :over) AND event_id = 7 ORDER BY 1;
 SELECT status FROM noetl.execution WHERE execution_id IN (:waits, :nameless) ORDER BY execution_id;
 SELECT error FROM noetl.reaper_failure;
 DELETE FROM noetl.reaper_failure;
