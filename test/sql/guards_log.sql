@@ -47,6 +47,13 @@ path: logged/held
 workflow:
 - {step: each, type: iterator, collection: [1, 2], element: n, mode: async, on_error: hold, task: {type: playbook, path: logged/task}}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: logged/spread
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: spread, code: x}}
+$$) > 0 AS registered;
 CREATE FUNCTION logged_quietly(execution bigint, id bigint, type text, node text DEFAULT NULL, context jsonb DEFAULT NULL, meta jsonb DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -109,11 +116,12 @@ SELECT status, drive FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
 -- A report of an item that names no step is about none.
-SELECT noetl.execute('logged/one') AS id \gset
+SELECT noetl.execute('logged/spread') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, current_index, result) VALUES (:id, 'action_completed', 0, '1');
 SELECT event_type, node_name, current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed';
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
 
 -- Late events say why they count for nothing: a report without a step, a record without one, a signal.
 SELECT noetl.execute('logged/task') AS id \gset
