@@ -88,3 +88,26 @@ SELECT noetl.execute('family/many', '{"n": 400}') AS other \gset
 SELECT status, count(*) BETWEEN 1 AND 640 AS some FROM noetl.execution WHERE parent_execution_id = :full GROUP BY status ORDER BY status;
 SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id = :other GROUP BY status;
 RESET noetl.max_family;
+
+-- A session that has found a family full starts its children again when one of the sample has found room.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: family/turns
+workflow:
+- {step: first, type: wait, signal: first, next: many}
+- {step: many, type: iterator, collection: "{{ range(40) }}", element: n, mode: async, concurrency: 40, on_error: continue, task: {type: playbook, path: family/leaf}, next: then}
+- {step: then, type: wait, signal: then, next: more}
+- {step: more, type: iterator, collection: "{{ range(40) }}", element: n, mode: async, concurrency: 40, on_error: continue, task: {type: playbook, path: family/leaf}}
+$$) > 0 AS registered;
+SET noetl.max_family_live = 512;
+SELECT noetl.execute('family/turns') AS id \gset
+RESET noetl.max_family_live;
+INSERT INTO noetl.family (root_id, execution_id, weight) VALUES (:id, :id, 1000);
+SELECT noetl.signal(:id, 'first');
+SELECT count(*) FILTER (WHERE status = 'FAILED') > 0 AS refused FROM noetl.execution WHERE parent_execution_id = :id;
+DELETE FROM noetl.family WHERE root_id = :id;
+SELECT noetl.signal(:id, 'then');
+SELECT count(*), count(*) FILTER (WHERE status = 'COMPLETED') > 0 AS started, coalesce(max(execution_id) FILTER (WHERE status = 'FAILED') < min(execution_id) FILTER (WHERE status = 'COMPLETED'), true) AS again
+  FROM (SELECT execution_id, status FROM noetl.execution WHERE parent_execution_id = :id ORDER BY execution_id OFFSET 40) AS of_the_second_turn;
+SELECT status FROM noetl.execution WHERE execution_id = :id;

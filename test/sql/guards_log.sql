@@ -47,6 +47,13 @@ path: logged/held
 workflow:
 - {step: each, type: iterator, collection: [1, 2], element: n, mode: async, on_error: hold, task: {type: playbook, path: logged/task}}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: logged/spread
+workflow:
+- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: spread, code: x}}
+$$) > 0 AS registered;
 CREATE FUNCTION logged_quietly(execution bigint, id bigint, type text, node text DEFAULT NULL, context jsonb DEFAULT NULL, meta jsonb DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -108,6 +115,14 @@ SELECT event_type, meta ->> 'ignored' AS ignored FROM noetl.event WHERE executio
 SELECT status, drive FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- A report of an item that names no step is about none.
+SELECT noetl.execute('logged/spread') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, current_index, result) VALUES (:id, 'action_completed', 0, '1');
+SELECT event_type, node_name, current_index, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed';
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
 -- Late events say why they count for nothing: a report without a step, a record without one, a signal.
 SELECT noetl.execute('logged/task') AS id \gset
 SELECT node_name FROM noetl.lease('w', 10, '1 hour', '{logged}');
@@ -158,7 +173,7 @@ SELECT logged_quietly(:waits, 7, 'signal_received', 's', '{"key": "k"}', '{"mine
 SELECT logged_quietly(:nameless, 7, 'signal_received', NULL, NULL);
 SELECT logged_quietly(:over, 7, 'signal_received', 's', NULL, '["a", "b"]');
 SELECT noetl.enqueue_next() >= 0 AS taken_up;
-SELECT e.execution_id = :waits AS of_the_wait, event_type, meta - 'stored_at' - 'sent_at' AS meta FROM noetl.event AS e WHERE execution_id IN (:waits, :over) AND event_id = 7 ORDER BY 1;
+SELECT e.execution_id = :waits AS of_the_wait, event_type, result, meta - 'stored_at' - 'sent_at' AS meta FROM noetl.event AS e WHERE execution_id IN (:waits, :over) AND event_id = 7 ORDER BY 1;
 SELECT status FROM noetl.execution WHERE execution_id IN (:waits, :nameless) ORDER BY execution_id;
 SELECT error FROM noetl.reaper_failure;
 DELETE FROM noetl.reaper_failure;
@@ -213,7 +228,8 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT noetl.pause(:id);
 ROLLBACK;
 DELETE FROM noetl.run WHERE execution_id = :id;
-DELETE FROM noetl.execution WHERE execution_id = :id;
+DELETE FROM noetl.event AS e USING noetl.execution AS x WHERE e.execution_id = x.execution_id AND x.parent_execution_id = :id;
+DELETE FROM noetl.execution WHERE :id IN (execution_id, parent_execution_id);
 
 -- Nothing can come after an event that has the largest number of all.
 SELECT noetl.execute('logged/one') AS id \gset

@@ -65,6 +65,14 @@ SELECT * FROM meanwhile_seen;
 SELECT count(noetl.cancel(id)) FROM meanwhile_ids;
 SELECT count(*) FROM noetl.reaper_failure;
 
+-- A session that only looks for work does not do more than so much of what is due, however little that takes.
+SELECT meanwhile_start('meanwhile/short', 60);
+SELECT pg_sleep(0.02);
+SELECT count(*) FROM noetl.lease('w', 1, '1 hour', '{none}');
+SELECT count(*) FILTER (WHERE status = 'FAILED') <= 32 AS some FROM noetl.execution JOIN meanwhile_ids ON execution_id = id;
+SELECT noetl.enqueue_next() >= 0 AS done;
+SELECT count(*) FILTER (WHERE status = 'FAILED') FROM noetl.execution JOIN meanwhile_ids ON execution_id = id;
+
 -- While a pause ends whose time has come, a trigger ends another one, takes the time from a third and a fourth,
 -- and somebody has taken the pause itself from the row of a fifth.
 CREATE FUNCTION meanwhile_resumes() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -120,7 +128,8 @@ DELETE FROM noetl.execution WHERE execution_id = :id;
 SELECT pg_sleep(0.02);
 SELECT noetl.enqueue_next() >= 0 AS done;
 SELECT status, error FROM noetl.execution WHERE parent_execution_id = :id;
-DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.event WHERE execution_id = :id OR parent_execution_id = :id;
+DELETE FROM noetl.execution WHERE parent_execution_id = :id;
 DELETE FROM noetl.run WHERE execution_id = :id;
 
 -- A statement that is cancelled while it does what is due ends, and has recorded nothing.

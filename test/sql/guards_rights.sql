@@ -150,11 +150,6 @@ SELECT * FROM rights_save('SELECT public.rights_inner()');
 SELECT * FROM rights_save('INSERT INTO public.rights_saved VALUES (current_setting(''lock_timeout'')), (current_setting(''extra_float_digits''))');
 SELECT * FROM rights_saved;
 SELECT * FROM rights_save('SELECT public.rights_temporary()');
-CREATE TEMP TABLE rights_parts (id int) PARTITION BY RANGE (id);
-SELECT * FROM rights_save('SELECT public.rights_temporary()');
-SELECT * FROM rights_save('SELECT 1');
-SELECT count(*) FROM rights_parts;
-DROP TABLE rights_parts;
 
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'rights/%' AND status = 'RUNNING';
 DROP FUNCTION rights_save(text), rights_inner(), rights_temporary();

@@ -96,6 +96,13 @@ DO $$ BEGIN
     END LOOP;
 END $$;
 DROP FUNCTION kept_all(), change_many(name);
+-- A partitioned table depends on itself.
+CREATE TEMP TABLE kept_parts (id int) PARTITION BY RANGE (id);
+SELECT * FROM try('  type: sql
+  statement: SELECT 1 AS one');
+SELECT status FROM noetl.execution WHERE execution_id = newest('temporary/try');
+SELECT count(*) FROM kept_parts;
+DROP TABLE kept_parts;
 SELECT who FROM kept ORDER BY 1;
 SELECT count(*) FROM kept_here;
 SELECT v.* FROM noetl.execution AS x, noetl.verify(x.execution_id) AS v WHERE path = 'temporary/try';

@@ -139,23 +139,6 @@ is( $node->safe_psql(
 	SELECT last_value >= 2 FROM tries}),
 	"f\nt", 'who has failed before the clock went back tries again');
 
-# Who waits for a change hears of it although the one that tells has told others at a time that is still to come.
-my ($in, $changed) = ('', '');
-my $teller = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('quiet') ], '<', \$in, '>', \$changed, '2>', \$changed, IPC::Run::timeout(300));
-set_clock(7200);
-$in = "SELECT 'told ' || (noetl.execute('line') > 0);\n";
-$teller->pump until $changed =~ /told/;
-set_clock(3600);
-my ($call, $heard) = ("CALL noetl.wait_for_change('120 s');\n\\q\n", '');
-my $waiter = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('quiet') ], '<', \$call, '>', \$heard, '2>', \$heard, IPC::Run::timeout(300));
-$waiter->pump_nb;
-ok($node->poll_query_until('quiet', "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_change%' AND wait_event = 'Extension'"),
-	'somebody waits for a change');
-$in .= "SELECT noetl.execute('line') > 0;\n\\q\n";
-$teller->finish;
-$waiter->finish;
-is($heard, "t\n", '... and hears of it');
-
 # What is known for a while is not known for longer when the clock goes back: rows that were
 # written by hand meanwhile are found.
 $node->safe_psql('postgres', 'CREATE DATABASE known');
