@@ -19,8 +19,8 @@ sub says { my ($command) = @_; return split ' ', `$command` }
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 # what the objects were compiled with, they may need again
 my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
-IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
-	'-Wl,--wrap=child_start,--wrap=own_command', '-o', "$directory/talk", "$FindBin::RealBin/worker_talk.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ])
+IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", "-I$FindBin::RealBin", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
+	'-Wl,--wrap=child_start,--wrap=own_command', '-o', "$directory/talk", map({ "$FindBin::RealBin/$_.c" } qw(worker_talk worker_talk_libpq)), @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ])
   or BAIL_OUT('it does not compile');
 
 # A helper process, and a tool: the word that follows says what they do.  Most answer each task.
