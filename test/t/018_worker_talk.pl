@@ -35,7 +35,8 @@ file('helper', <<'EOT');
 use strict;
 $| = 1;
 my $mode = shift;
-# that of a command
+# those of a command and of several databases
+exit 3 if $mode eq 'dies';
 select undef, undef, undef, 1000 if $mode eq 'worker';
 open my $channel, '+<&=', 3 or die;
 sub frame { return pack('N', length $_[0]) . $_[0] }
@@ -54,6 +55,8 @@ while (sysread($channel, my $length, 4) == 4)
 	exit 0 if $mode eq 'once';
 }
 EOT
+file('mute', "#!/bin/sh\nexec sleep 100\n");
+chmod 0755, "$directory/mute";
 file('tool', <<'EOT');
 use strict;
 use IO::Handle;

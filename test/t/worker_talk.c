@@ -369,6 +369,8 @@ bool		__wrap_child_start(Child *child, const ChildSpec *spec);
 bool
 __wrap_child_start(Child *child, const ChildSpec *spec)
 {
+	siginfo_t	info;
+	bool		started;
 	int			value;
 
 	if (fails("child_start", &value))
@@ -378,7 +380,10 @@ __wrap_child_start(Child *child, const ChildSpec *spec)
 		return false;
 	}
 	say("starts a process");
-	return __real_child_start(child, spec);
+	started = __real_child_start(child, spec);
+	if (started && helper_program != NULL && strcmp(helper_program, "dies") == 0)
+		(void) waitid(P_PID, (id_t) child->pid, &info, WEXITED | WNOWAIT);
+	return started;
 }
 
 const char *const *__real_own_command(const char *option);
@@ -540,7 +545,7 @@ run_case(char *text)
 		do_call(rest);
 		_exit(0);
 	}
-	code = options.command != NULL ? run_desk() : run_worker();
+	code = options.command != NULL ? run_desk() : options.nconnections > 1 ? run_supervisor() : run_worker();
 	fflush(stdout);
 	if (code != 0)
 		say("exit code %d", code);
