@@ -51,12 +51,17 @@ while (sysread($channel, my $length, 4) == 4)
 	exit 3 if $mode eq 'exits';
 	answer(texts('D', '', 'null') . 'x') if $mode eq 'malformed';
 	answer('x') if $mode eq 'short';
+	# that of another item has answered first
+	my $other = 'answered-' . getppid;
+	if ($request =~ /"after"/) { select undef, undef, undef, 0.01 until -e $other }
 	answer(texts($mode eq 'gives' ? 'T' : $mode eq 'fails' ? 'F' : 'D', $mode eq 'fails' ? 'it failed' : '', $mode eq 'large' ? '"' . 'x' x 70000 . '"' : 'null', '', 0));
+	if ($request =~ /"before"/) { open my $file, '>', $other }
 	exit 0 if $mode eq 'once';
 }
 EOT
 file('mute', "#!/bin/sh\nexec sleep 100\n");
-chmod 0755, "$directory/mute";
+file('noetl-tool-BAD', "#!/bin/sh\n");
+chmod 0755, map { "$directory/$_" } qw(mute noetl-tool-BAD);
 file('tool', <<'EOT');
 use strict;
 use IO::Handle;

@@ -362,7 +362,7 @@ isatty(int fd)
 	return 0;
 }
 
-/* A busy loop without a wait would not come to its end. */
+/* What starts processes, and how a helper process is started. */
 bool		__real_child_start(Child *child, const ChildSpec *spec);
 bool		__wrap_child_start(Child *child, const ChildSpec *spec);
 
