@@ -25,7 +25,8 @@ fails(const char *call)
 	size_t		len = strlen(call);
 
 	errno = EMFILE;
-	while (name != NULL && (strncmp(name, call, len) != 0 || (name[len] != '\0' && name[len] != ',')))
+	while (name != NULL &&
+		   (strncmp(name, call, len) != 0 || (name[len] != '\0' && name[len] != ',')))
 		name = strchr(name, ',') != NULL ? strchr(name, ',') + 1 : NULL;
 	return name != NULL;
 }

@@ -3,8 +3,8 @@
  *		Calls functions of noetl-worker, with whose objects it is linked: a line of its
  *		input is a name and what it is called with, separated by tabs; it prints the line
  *		and what came of it; "without CALL" before the name makes a call fail, where fail.c is
- *		preloaded; "with NAME=VALUE" sets a variable.  \xNN is a byte.  Each line is read in a process of its own,
- *		in memory that ends where the text ends.
+ *		preloaded; "with NAME=VALUE" sets a variable.  \xNN is a byte.  Each line is read in
+ *		a process of its own, in memory that ends where the text ends.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -621,22 +621,50 @@ static const struct
 {
 	const char *name;
 	void		(*call) (size_t len);
-}			calls[] = {
-	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url},
-	{"userinfo", call_userinfo}, {"string", call_json}, {"skip", call_json},
-	{"member", call_json}, {"object", call_json}, {"write", call_json},
-	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list},
-	{"program", call_program}, {"script", call_script}, {"tool", call_tool},
-	{"shell", call_shell}, {"asks", call_asks}, {"python", call_python},
-	{"told", call_progress}, {"logged", call_progress}, {"duckdb", call_duckdb},
-	{"credential", call_credential}, {"file", call_credential}, {"command", call_credential},
-	{"redact", call_redact}, {"concurrency", call_concurrency}, {"request", call_request},
-	{"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
-	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo},
-	{"host", call_conninfo}, {"absent", call_conninfo}, {"conninfo", call_conninfo},
-	{"http", call_http}, {"memory", call_memory}, {"waits", call_waits}, {"hooks", call_waits},
-	{"forgets", call_forgets}, {"sooner", call_other}, {"text", call_other}, {"variable", call_other}
-};
+}			calls[] = {{"netstrings", call_netstrings},
+			 {"origin", call_url},
+			 {"bound", call_url},
+			 {"userinfo", call_userinfo},
+			 {"string", call_json},
+			 {"skip", call_json},
+			 {"member", call_json},
+			 {"object", call_json},
+			 {"write", call_json},
+			 {"fields", call_fields},
+			 {"deep", call_fields},
+			 {"list", call_list},
+			 {"program", call_program},
+			 {"script", call_script},
+			 {"tool", call_tool},
+			 {"shell", call_shell},
+			 {"asks", call_asks},
+			 {"python", call_python},
+			 {"told", call_progress},
+			 {"logged", call_progress},
+			 {"duckdb", call_duckdb},
+			 {"credential", call_credential},
+			 {"file", call_credential},
+			 {"command", call_credential},
+			 {"redact", call_redact},
+			 {"concurrency", call_concurrency},
+			 {"request", call_request},
+			 {"target", call_target},
+			 {"quote", call_quote},
+			 {"shows", call_environment},
+			 {"names", call_environment},
+			 {"playbook", call_conninfo},
+			 {"valid", call_conninfo},
+			 {"host", call_conninfo},
+			 {"absent", call_conninfo},
+			 {"conninfo", call_conninfo},
+			 {"http", call_http},
+			 {"memory", call_memory},
+			 {"waits", call_waits},
+			 {"hooks", call_waits},
+			 {"forgets", call_forgets},
+			 {"sooner", call_other},
+			 {"text", call_other},
+			 {"variable", call_other}};
 
 /* Calls what the line names. */
 static void

@@ -22,7 +22,8 @@
  * "tasks FIRST LAST TYPE ACTION",
  * "items N", "big BYTES",
  * "error SQLSTATE TEXT", "lost", "never", "unsent"; several of one statement with " && "
- * between them.  Before them "late SECONDS", "stop", "open" (a transaction stays open), "ended" (a process by then),
+ * between them.  Before them "late SECONDS", "stop", "open" (a transaction stays open),
+ * "ended" (a process by then),
  * "notice SQLSTATE TEXT::" and "with FUNCTION=VALUE" (its next call fails).
  *
  * It prints each statement and each line of the log, with the time.
@@ -179,7 +180,8 @@ read(int fd, void *data, size_t size)
 	if (n > 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM)
 		awaited--;
 	/* of a tool */
-	if (n > 0 && awaited > 0 && fd != signal_fd() && fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))
+	if (n > 0 && awaited > 0 && fd != signal_fd() && fstat(fd, &status) == 0 &&
+		S_ISFIFO(status.st_mode))
 		awaited--;
 	return n;
 }
@@ -194,7 +196,8 @@ kill(pid_t pid, int signo)
 	if (syscall(SYS_kill, pid, signo) != 0)
 		return -1;
 	/* it has ended when the clock leaps next */
-	if (signo == SIGTERM && pid > 0 && (helper_program == NULL || strcmp(helper_program, "stubborn") != 0))
+	if (signo == SIGTERM && pid > 0 &&
+		(helper_program == NULL || strcmp(helper_program, "stubborn") != 0))
 		(void) waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT);
 	return 0;
 }
@@ -213,7 +216,9 @@ shutdown(int fd, int how)
 	siginfo_t	info = {0};
 	int			result = (int) syscall(SYS_shutdown, fd, how);
 
-	for (int i = 0; i < 300 && waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0; i++)
+	for (int i = 0;
+		 i < 300 && waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0;
+		 i++)
 		usleep(10000);
 	return result;
 }
@@ -230,7 +235,8 @@ send(int fd, const void *data, size_t len, int flags)
 		say("tells systemd: %.*s", (int) strcspn(data, "\n"), (const char *) data);
 	sent = syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
 	if (sent > 0 && type == SOCK_STREAM && --answered >= 0 &&
-		(helper_program == NULL || (strcmp(helper_program, "sleeps") != 0 && strcmp(helper_program, "stubborn") != 0)))
+		(helper_program == NULL ||
+		 (strcmp(helper_program, "sleeps") != 0 && strcmp(helper_program, "stubborn") != 0)))
 		awaited++;
 	return sent;
 }
@@ -298,14 +304,19 @@ poll(struct pollfd *fds, nfds_t count, int timeout)
 	for (int rounds = 0;; rounds++)
 	{
 		double		next = end;
-		int			ready = look(fds, count, timeout == 0 ? 0 : awaited > 0 ? 10000 : patience, &next);
+		int			ready = look(fds, count,
+								 timeout == 0 ? 0 :
+									 awaited > 0 ? 10000 :
+												   patience,
+								 &next);
 		int			signal_at = -1;
 
 		if (ready > 0 || now >= end)
 			return ready;
 		for (int i = 0; i < nlines; i++)
 		{
-			if (lines[i] != NULL && strncmp(lines[i], "at ", 3) == 0 && BEGIN + atof(lines[i] + 3) <= next)
+			if (lines[i] != NULL && strncmp(lines[i], "at ", 3) == 0 &&
+				BEGIN + atof(lines[i] + 3) <= next)
 			{
 				next = BEGIN + atof(lines[i] + 3);
 				signal_at = i;
@@ -420,7 +431,8 @@ listen_at(const char *path)
 		address.sun_path[0] = '\0';
 	else
 		unlink(path);
-	if (bind(fd, (struct sockaddr *) &address, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + len)) != 0)
+	if (bind(fd, (struct sockaddr *) &address,
+			 (socklen_t) (offsetof(struct sockaddr_un, sun_path) + len)) != 0)
 		say("could not listen");
 }
 
@@ -465,11 +477,17 @@ write_line(void *cookie, const char *data, size_t len)
 	return (ssize_t) len;
 }
 
-/* Makes one call of a function of the worker: "wait SECONDS", "hangup", "value ..." or "report ...". */
+/* Makes one call of the worker: "wait SECONDS", "hangup", "value ..." or "report ...". */
 static void
 do_call(char *text)
 {
-	Task		task = {.queue_id = "1",.execution_id = "7",.node_id = "7:s",.step = "s",.type = "python",.attempt = "1",.index = -1};
+	Task		task = {.queue_id = "1",
+						.execution_id = "7",
+						.node_id = "7:s",
+						.step = "s",
+						.type = "python",
+						.attempt = "1",
+						.index = -1};
 	TaskList	list = {&task, 1, 0};
 	Outcome		out = {0};
 	char	   *value = NULL;
@@ -506,7 +524,8 @@ do_call(char *text)
 		say("ahead");
 	else
 		status = report_outcome(&task, &out, &list, NULL);
-	say("status %d, %s, %s, value %s", status, out.kind == OUTCOME_DONE ? "done" : out.error.data, out.result.data, value);
+	say("status %d, %s, %s, value %s", status, out.kind == OUTCOME_DONE ? "done" : out.error.data,
+		out.result.data, value);
 }
 
 /* Runs a worker as the case says, and ends. */
@@ -545,13 +564,16 @@ run_case(char *text)
 		do_call(rest);
 		_exit(0);
 	}
-	code = options.command != NULL ? run_desk() : options.nconnections > 1 ? run_supervisor() : run_worker();
+	code = options.command != NULL ? run_desk() :
+		options.nconnections > 1 ? run_supervisor() :
+									 run_worker();
 	fflush(stdout);
 	if (code != 0)
 		say("exit code %d", code);
 	for (int i = 0; i < nlines; i++)
 	{
-		if (lines[i] != NULL && strstr(lines[i], " -> ") != NULL && strstr(lines[i], " -> always ") == NULL && strncmp(lines[i], "==", 2) != 0)
+		if (lines[i] != NULL && strstr(lines[i], " -> ") != NULL &&
+			strstr(lines[i], " -> always ") == NULL && strncmp(lines[i], "==", 2) != 0)
 			say("NOT ASKED: %s", lines[i]);
 	}
 	_exit(0);

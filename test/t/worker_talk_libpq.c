@@ -242,12 +242,26 @@ usual_answer(const char *name, const char *const *params)
 	{
 		const char *name;
 		const char *answer;
-	}			usual[] = {
-		{"pid", "rows 4711"}, {"settings", "ok"}, {"begin", "ok"}, {"local", "t"}, {"commit", "ok"}, {"rollback", "ok"},
-		{"lease", "none"}, {"complete_and_lease", "none"}, {"release_unknown", "none"}, {"wait", "late 5 ok"},
-		{"work_left", "f"}, {"work_of_others", "null"}, {"may_announce", "f"}, {"connect", "ok"}, {"target", "ok"},
-		{"save_step", "none"}, {"save", "none"}, {"events", "ok"}, {"started", "ok"}, {"render", "none"}
-	};
+	}			usual[] = {{"pid", "rows 4711"},
+				 {"settings", "ok"},
+				 {"begin", "ok"},
+				 {"local", "t"},
+				 {"commit", "ok"},
+				 {"rollback", "ok"},
+				 {"lease", "none"},
+				 {"complete_and_lease", "none"},
+				 {"release_unknown", "none"},
+				 {"wait", "late 5 ok"},
+				 {"work_left", "f"},
+				 {"work_of_others", "null"},
+				 {"may_announce", "f"},
+				 {"connect", "ok"},
+				 {"target", "ok"},
+				 {"save_step", "none"},
+				 {"save", "none"},
+				 {"events", "ok"},
+				 {"started", "ok"},
+				 {"render", "none"}};
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 	{
@@ -264,7 +278,8 @@ usual_answer(const char *name, const char *const *params)
 			char		rest[1000];
 
 			snprintf(rest, sizeof(rest), "%s", p + 1);
-			snprintf(p, (size_t) (text + sizeof(text) - p), "|t%s%s", rest[0] != '\0' ? ";;" : "", rest);
+			snprintf(p, (size_t) (text + sizeof(text) - p), "|t%s%s", rest[0] != '\0' ? ";;" : "",
+					 rest);
 		}
 	}
 	else
@@ -280,10 +295,11 @@ name_of(const char *sql)
 	{
 		const char *begin;
 		const char *name;
-	}			texts[] = {
-		{"SELECT pg_catalog.pg_backend_pid", "pid"}, {"SET search_path", "settings"}, {"BEGIN ISOLATION", "begin"},
-		{"SELECT pg_catalog.set_config", "local"}, {"CALL noetl.wait", "wait"}
-	};
+	}			texts[] = {{"SELECT pg_catalog.pg_backend_pid", "pid"},
+				 {"SET search_path", "settings"},
+				 {"BEGIN ISOLATION", "begin"},
+				 {"SELECT pg_catalog.set_config", "local"},
+				 {"CALL noetl.wait", "wait"}};
 
 	for (int i = 0; i < STATEMENT_COUNT; i++)
 	{
@@ -307,7 +323,8 @@ answer_of(const char *name)
 		char	   *arrow = lines[i] != NULL ? strstr(lines[i], " -> ") : NULL;
 		size_t		len = arrow != NULL ? (size_t) (arrow - lines[i]) : 0;
 
-		if (arrow == NULL || strncmp(lines[i], name, len) != 0 || (name[len] != '\0' && strchr(name, ' ') == NULL))
+		if (arrow == NULL || strncmp(lines[i], name, len) != 0 ||
+			(name[len] != '\0' && strchr(name, ' ') == NULL))
 			continue;
 		if (strncmp(arrow + 4, "always ", 7) == 0)
 			return strdup(arrow + 11);
@@ -331,18 +348,22 @@ say_statement(const PGconn *conn, const char *name, int nparams, const char *con
 		const char *param = params[i] != NULL ? params[i] : "-";
 
 		if (strlen(param) > 150)
-			len += (size_t) snprintf(text + len, 100, "%s[%zu bytes]", i > 0 ? ", " : "", strlen(param));
+			len += (size_t) snprintf(text + len, 100, "%s[%zu bytes]", i > 0 ? ", " : "",
+									 strlen(param));
 		else
-			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s%s", i > 0 ? ", " : "", param);
+			len += (size_t) snprintf(text + len, sizeof(text) - len, "%s%s", i > 0 ? ", " : "",
+									 param);
 	}
-	say("%s %.60s%s%s%s", conn->purpose, name, nparams > 0 ? "(" : "", text, nparams > 0 ? ")" : "");
+	say("%s %.60s%s%s%s", conn->purpose, name, nparams > 0 ? "(" : "", text,
+		nparams > 0 ? ")" : "");
 }
 
 /* Tells whether a statement is more than what each session or transaction has. */
 static bool
 is_of_interest(const PGconn *conn, const char *name)
 {
-	static const char *const usual[] = {"pid", "settings", "begin", "local", "COMMIT", "may_announce", "work_left", "work_of_others"};
+	static const char *const usual[] = {"pid", "settings", "begin", "local",
+										"COMMIT", "may_announce", "work_left", "work_of_others"};
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 	{
@@ -358,7 +379,8 @@ is_silent(const char *name)
 {
 	for (int i = 0; i < nlines; i++)
 	{
-		if (lines[i] != NULL && strncmp(lines[i], "silent ", 7) == 0 && strcmp(lines[i] + 7, name) == 0)
+		if (lines[i] != NULL && strncmp(lines[i], "silent ", 7) == 0 &&
+			strcmp(lines[i] + 7, name) == 0)
 			return true;
 	}
 	return false;
@@ -634,7 +656,8 @@ PQconsumeInput(PGconn *conn)
 static bool
 waits(const PGconn *conn)
 {
-	return conn->first < conn->count && conn->status != CONNECTION_BAD && conn->items[conn->first].arrives > conn->read_at;
+	return conn->first < conn->count && conn->status != CONNECTION_BAD &&
+		conn->items[conn->first].arrives > conn->read_at;
 }
 
 int
@@ -673,7 +696,8 @@ PQgetResult(PGconn *conn)
 	if (conn->first == conn->count)
 		return NULL;
 	result = conn->items[conn->first].result;
-	if (result != NULL && conn->single && result->status == PGRES_TUPLES_OK && result->from < result->nrows)
+	if (result != NULL && conn->single && result->status == PGRES_TUPLES_OK &&
+		result->from < result->nrows)
 	{
 		row = new_result(PGRES_SINGLE_TUPLE);
 		row->nrows = 1;
@@ -812,7 +836,9 @@ PQresultStatus(const PGresult *result)
 char *
 PQresultErrorField(const PGresult *result, int field)
 {
-	return field == PG_DIAG_SQLSTATE ? result->state : field == PG_DIAG_MESSAGE_PRIMARY && result->state != NULL ? result->text : NULL;
+	return field == PG_DIAG_SQLSTATE ? result->state :
+		field == PG_DIAG_MESSAGE_PRIMARY && result->state != NULL ? result->text :
+																	NULL;
 }
 
 char *
