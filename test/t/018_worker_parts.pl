@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -71,6 +72,7 @@ file('scripts/most', 'x' x (16 * 1024 * 1024));
 file('scripts/large', 'x' x (16 * 1024 * 1024 + 1));
 file($_, "x\n") foreach qw(outside.sql scriptsx/other.sql);
 file('more/one.sql', "1\n");
+my $socket = IO::Socket::UNIX->new(Local => 'scripts/socket', Listen => 1) or die $!;
 symlink '../outside.sql', 'scripts/link';
 system_or_bail('mkfifo', '-m', '600', $_) foreach qw(scripts/pipe cred/fifo);
 file('cred/good', "good\n");
@@ -80,7 +82,7 @@ file('cred/groupread', "x\n", 0640);
 file('cred/big', 'x' x 70000);
 file("cred/$_", "x\n") foreach '.hidden', '-dash', 'sp ace';
 delete @ENV{ grep { /^(PG|NOETL_|CREDENTIALS_)/ } keys %ENV };
-%ENV = (%ENV, SCRIPTS => 'scripts/,more,http://127.0.0.1:1/ok', SHOWN => 'shown "value"', PASSED => 'passed', PGSSLMODE => 'prefer', PGPASSWORD => 'pgpassword', DUCK_SAYS => 1, NOETL_DUCKDB_DIR => 'ducks');
+%ENV = (%ENV, SCRIPTS => 'scripts/,more,http://127.0.0.1:1/ok', SHOWN => 'shown "value"', PASSED => 'passed', PGSSLMODE => 'prefer', PGPASSWORD => 'pgpassword', DUCK_SAYS => 1, TMPDIR => $directory, NOETL_DUCKDB_DIR => 'ducks');
 my %credential = (
 	PLAIN => 'plain-secret', MAP => '{"token": "map-token", "user": "u"}', BOUND => '{"token": "t", "hosts": "api.example"}', MAILONLY => '{"token": "t", "tools": "mail"}', WEBONLY => '{"token": "t", "tools": "web"}',
 	MANY => '{"token": "t", "tools": "web, mail x", "n": 1, "z": null}', ANYTOOL => '{"token": "t", "tools": "*"}', DSN => 'host=dsn dbname=d', PGMAP => ' {"db_host": "pg", "user": "u", "port": 5433}', URI => 'postgresql://u@uri/d',
@@ -98,6 +100,7 @@ is($?, 0, 'the program comes to its end');
 delete $ENV{LD_PRELOAD};
 # how libcurl says it, and where this is
 $seen =~ s/Failed to connect[^\]]*?(?=: GET)/no connection/g;
+$seen =~ s/noetl-duckdb-\d+/noetl-duckdb-UID/g;
 $seen =~ s/(?:\Q$directory\E|\Q${\ readlink_f($directory)}\E)/./g;
 sub readlink_f { my ($path) = @_; return (split /\n/, `readlink -f '$path'`)[0] }
 my @seen = split /\n/, $seen;

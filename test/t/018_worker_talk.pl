@@ -19,8 +19,8 @@ sub says { my ($command) = @_; return split ' ', `$command` }
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 # what the objects were compiled with, they may need again
 my @more = $ENV{COPT} ? split(' ', $ENV{COPT}) : '-Werror';
-IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
-	'-Wl,--wrap=child_start,--wrap=own_command', '-o', "$directory/talk", "$FindBin::RealBin/worker_talk.c", @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ])
+IPC::Run::run([ $ENV{CC} || 'cc', '-std=gnu11', '-g', '-O1', '-Wall', @more, "-I$root/src/worker", "-I$FindBin::RealBin", '-I' . (says("$pg_config --includedir"))[0], says('curl-config --cflags'),
+	'-Wl,--wrap=child_start,--wrap=own_command', '-o', "$directory/talk", map({ "$FindBin::RealBin/$_.c" } qw(worker_talk worker_talk_libpq)), @objects, '-L' . (says("$pg_config --libdir"))[0], '-lpq', says('curl-config --libs'), '-lm', '-ldl', '-lpthread' ])
   or BAIL_OUT('it does not compile');
 
 # A helper process, and a tool: the word that follows says what they do.  Most answer each task.
@@ -35,7 +35,8 @@ file('helper', <<'EOT');
 use strict;
 $| = 1;
 my $mode = shift;
-# that of a command
+# those of a command and of several databases
+exit 3 if $mode eq 'dies';
 select undef, undef, undef, 1000 if $mode eq 'worker';
 open my $channel, '+<&=', 3 or die;
 sub frame { return pack('N', length $_[0]) . $_[0] }
@@ -50,10 +51,17 @@ while (sysread($channel, my $length, 4) == 4)
 	exit 3 if $mode eq 'exits';
 	answer(texts('D', '', 'null') . 'x') if $mode eq 'malformed';
 	answer('x') if $mode eq 'short';
+	# that of another item has answered first
+	my $other = 'answered-' . getppid;
+	if ($request =~ /"after"/) { select undef, undef, undef, 0.01 until -e $other }
 	answer(texts($mode eq 'gives' ? 'T' : $mode eq 'fails' ? 'F' : 'D', $mode eq 'fails' ? 'it failed' : '', $mode eq 'large' ? '"' . 'x' x 70000 . '"' : 'null', '', 0));
+	if ($request =~ /"before"/) { open my $file, '>', $other }
 	exit 0 if $mode eq 'once';
 }
 EOT
+file('mute', "#!/bin/sh\nexec sleep 100\n");
+file('noetl-tool-BAD', "#!/bin/sh\n");
+chmod 0755, map { "$directory/$_" } qw(mute noetl-tool-BAD);
 file('tool', <<'EOT');
 use strict;
 use IO::Handle;

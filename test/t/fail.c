@@ -1,6 +1,6 @@
 /*
  * test/t/fail.c
- *		Preloaded into a program, makes the call that FAIL_CALL names fail, as it does when the
+ *		Preloaded into a program, makes the calls that FAIL_CALL names fail, as they do when the
  *		system has no more of something.  Of waitpid the process is waited for nevertheless.
  *		OTHER_PROGRAM is what posix_spawn starts in the place of any program.  Of the functions
  *		of libpq only one call fails, that with the number FAIL_NTH.
@@ -10,17 +10,103 @@
 #include <errno.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 static int
 fails(const char *call)
 {
 	const char *name = getenv("FAIL_CALL");
+	size_t		len = strlen(call);
 
 	errno = EMFILE;
-	return name != NULL && strcmp(name, call) == 0;
+	while (name != NULL &&
+		   (strncmp(name, call, len) != 0 || (name[len] != '\0' && name[len] != ',')))
+		name = strchr(name, ',') != NULL ? strchr(name, ',') + 1 : NULL;
+	return name != NULL;
+}
+
+/* The texts of messages need memory. */
+int
+vasprintf(char **text, const char *format, va_list values)
+{
+	int			(*next) (char **, const char *, va_list) = dlsym(RTLD_NEXT, "vasprintf");
+
+	*text = (char *) 1;
+	return fails("vasprintf") ? -1 : next(text, format, values);
+}
+
+int
+vsnprintf(char *text, size_t size, const char *format, va_list values)
+{
+	int			(*next) (char *, size_t, const char *, va_list) = dlsym(RTLD_NEXT, "vsnprintf");
+
+	return fails("vsnprintf") ? -1 : next(text, size, format, values);
+}
+
+/* "time": much of it passes between two looks at the clock. */
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static time_t passed = 0;
+	int			(*next) (clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int			result = next(clock, now);
+
+	if (fails("time"))
+		now->tv_sec += passed += 1000;
+	return result;
+}
+
+/* "owner": files belong to somebody else; "root": to root, who this process is not. */
+int
+fstat(int file, struct stat *status)
+{
+	int			(*next) (int, struct stat *) = dlsym(RTLD_NEXT, "fstat");
+	int			result = next(file, status);
+
+	if (fails("owner"))
+		status->st_uid = 54321;
+	if (fails("root"))
+		status->st_uid = 0;
+	return result;
+}
+
+uid_t
+geteuid(void)
+{
+	uid_t		(*next) (void) = dlsym(RTLD_NEXT, "geteuid");
+
+	return fails("root") ? 12345 : next();
+}
+
+/* Handles of libcurl need memory. */
+void *
+curl_slist_append(void *list, const char *text)
+{
+	void	   *(*next) (void *, const char *) = dlsym(RTLD_NEXT, "curl_slist_append");
+
+	return fails("curl_slist_append") ? NULL : next(list, text);
+}
+
+void *
+curl_easy_init(void)
+{
+	void	   *(*next) (void) = dlsym(RTLD_NEXT, "curl_easy_init");
+
+	return fails("curl_easy_init") ? NULL : next();
+}
+
+void *
+curl_multi_init(void)
+{
+	void	   *(*next) (void) = dlsym(RTLD_NEXT, "curl_multi_init");
+
+	return fails("curl_multi_init") ? NULL : next();
 }
 
 int

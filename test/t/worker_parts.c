@@ -3,8 +3,8 @@
  *		Calls functions of noetl-worker, with whose objects it is linked: a line of its
  *		input is a name and what it is called with, separated by tabs; it prints the line
  *		and what came of it; "without CALL" before the name makes a call fail, where fail.c is
- *		preloaded.  \xNN is a byte.  Each line is read in a process of its own,
- *		in memory that ends where the text ends.
+ *		preloaded; "with NAME=VALUE" sets a variable.  \xNN is a byte.  Each line is read in
+ *		a process of its own, in memory that ends where the text ends.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -413,6 +413,9 @@ call_credential(size_t len)
 		for (int i = 0; i < 2; i++)
 		{
 			sb_free(&value);
+			/* what the command has said is too old by now */
+			if (i == 1 && getenv("LATER") != NULL)
+				setenv("FAIL_CALL", "time", 1);
 			say_bool(credential_from_command(args[2], &value, &problem));
 			say("", value.data);
 		}
@@ -539,26 +542,129 @@ call_other(size_t len)
 		say_bool(credential_is_variable(args[1]));
 }
 
+/* http ACTION */
+static void
+call_http(size_t len)
+{
+	Task		task = task_of(args[1], true);
+	Outcome		out = {0};
+
+	say_outcome(http_execute(&task, &out) == OUTCOME_DONE, &out);
+	printf(" %s", out.kind == OUTCOME_ABORTED ? "aborted" : "");
+}
+
+/* memory malloc|calloc|realloc|reserve */
+static void
+call_memory(size_t len)
+{
+	volatile size_t most = (size_t) -1 / 2;
+	StringBuf	text = {0};
+
+	if (strcmp(args[1], "malloc") == 0)
+		printf(" %s", xmalloc(most) != NULL ? "is there" : "none");
+	else if (strcmp(args[1], "calloc") == 0)
+		printf(" %s", xcalloc(most, 1) != NULL ? "is there" : "none");
+	else if (strcmp(args[1], "realloc") == 0)
+		printf(" %s", xrealloc(NULL, most) != NULL ? "is there" : "none");
+	else
+	{
+		sb_str(&text, "some");
+		sb_reserve(&text, most * 2);
+		printf(" is there");
+	}
+}
+
+static double
+never_due(void)
+{
+	return 0;
+}
+
+static void
+do_nothing(Task *task)
+{
+}
+
+/* waits DESCRIPTORS, or hooks COUNT */
+static void
+call_waits(size_t len)
+{
+	static const WaitHook hook = {.due = never_due,.run = do_nothing};
+	int			count = atoi(args[1]);
+	struct pollfd some[4] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
+
+	if (strcmp(args[0], "waits") == 0)
+		task_wait(NULL, some, count, monotonic_now() + 0.01);
+	else
+		for (int i = 0; i < count; i++)
+			wait_add_hook(&hook);
+	printf(" done");
+}
+
+/* forgets COUNT: of so many secrets, the first used once more, how are the first two printed? */
+static void
+call_forgets(size_t len)
+{
+	char		secret[40];
+
+	for (int i = 0; i < atoi(args[1]); i++)
+	{
+		snprintf(secret, sizeof(secret), "secret-%05d", i);
+		secret_remember(secret);
+		secret_remember("secret-00000");
+	}
+	say("", secret_redacted("secret-00000 secret-00001 secret-00002", 38));
+}
+
 /* What lines can name; a function gets the length of the first argument. */
 static const struct
 {
 	const char *name;
 	void		(*call) (size_t len);
-}			calls[] = {
-	{"netstrings", call_netstrings}, {"origin", call_url}, {"bound", call_url},
-	{"userinfo", call_userinfo}, {"string", call_json}, {"skip", call_json},
-	{"member", call_json}, {"object", call_json}, {"write", call_json},
-	{"fields", call_fields}, {"deep", call_fields}, {"list", call_list},
-	{"program", call_program}, {"script", call_script}, {"tool", call_tool},
-	{"shell", call_shell}, {"asks", call_asks}, {"python", call_python},
-	{"told", call_progress}, {"logged", call_progress}, {"duckdb", call_duckdb},
-	{"credential", call_credential}, {"file", call_credential}, {"command", call_credential},
-	{"redact", call_redact}, {"concurrency", call_concurrency}, {"request", call_request},
-	{"target", call_target}, {"quote", call_quote}, {"shows", call_environment},
-	{"names", call_environment}, {"playbook", call_conninfo}, {"valid", call_conninfo},
-	{"host", call_conninfo}, {"absent", call_conninfo}, {"conninfo", call_conninfo},
-	{"sooner", call_other}, {"text", call_other}, {"variable", call_other}
-};
+}			calls[] = {{"netstrings", call_netstrings},
+			 {"origin", call_url},
+			 {"bound", call_url},
+			 {"userinfo", call_userinfo},
+			 {"string", call_json},
+			 {"skip", call_json},
+			 {"member", call_json},
+			 {"object", call_json},
+			 {"write", call_json},
+			 {"fields", call_fields},
+			 {"deep", call_fields},
+			 {"list", call_list},
+			 {"program", call_program},
+			 {"script", call_script},
+			 {"tool", call_tool},
+			 {"shell", call_shell},
+			 {"asks", call_asks},
+			 {"python", call_python},
+			 {"told", call_progress},
+			 {"logged", call_progress},
+			 {"duckdb", call_duckdb},
+			 {"credential", call_credential},
+			 {"file", call_credential},
+			 {"command", call_credential},
+			 {"redact", call_redact},
+			 {"concurrency", call_concurrency},
+			 {"request", call_request},
+			 {"target", call_target},
+			 {"quote", call_quote},
+			 {"shows", call_environment},
+			 {"names", call_environment},
+			 {"playbook", call_conninfo},
+			 {"valid", call_conninfo},
+			 {"host", call_conninfo},
+			 {"absent", call_conninfo},
+			 {"conninfo", call_conninfo},
+			 {"http", call_http},
+			 {"memory", call_memory},
+			 {"waits", call_waits},
+			 {"hooks", call_waits},
+			 {"forgets", call_forgets},
+			 {"sooner", call_other},
+			 {"text", call_other},
+			 {"variable", call_other}};
 
 /* Calls what the line names. */
 static void
@@ -605,6 +711,11 @@ main(void)
 				len = i == 1 ? here : len;
 			}
 			install_signals();
+			if (strcmp(args[0], "with") == 0)
+			{
+				putenv(args[1]);
+				memmove(args, args + 2, sizeof(args) - 2 * sizeof(args[0]));
+			}
 			if (strcmp(args[0], "without") == 0)
 			{
 				setenv("FAIL_CALL", args[1], 1);
