@@ -19,10 +19,11 @@ static void
 append_login(Request *request, Reply *reply, const char *role, const char *message)
 {
 	PQExpBuffer out = &reply->body;
-	char		token[TOKEN_SIZE];
+	char		token[TOKEN_SIZE] = ""; /* which no token is */
 
 	/* several pages may be open: all have the token of the first */
-	if (!request_cookie(request, "noetl_login", token, sizeof(token)) || !token_valid(token))
+	(void) request_cookie(request, "noetl_login", token, sizeof(token));
+	if (!token_valid(token))
 		random_token(token);
 	reply_cookie(reply, "noetl_login", token, 3600);
 	page_begin(request, reply, "Log in", NULL);
