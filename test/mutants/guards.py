@@ -29,7 +29,12 @@ def matching(text, start):
 
 
 def parts(condition):
-    """The parts of "a && b" or "a || b", and the operator; one part: none."""
+    """The parts of "a && b" or "a || b", and the operator; one part, or a choice by "?": none."""
+    depth = 0
+    for c in condition:
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and c == "?":
+            return [], None
     for operator in ("||", "&&"):
         found, depth, last = [], 0, 0
         for i, c in enumerate(condition):
