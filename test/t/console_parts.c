@@ -413,8 +413,10 @@ do_tag(void)
 
 	initPQExpBuffer(&out);
 	page_tag(&out, text);
-	printf(out.len > 1000 ? "%d bytes" : "", (int) out.len);
-	puts(out.len > 1000 ? "" : out.data);
+	if (out.len > 1000)
+		printf("%d bytes\n", (int) out.len);
+	else
+		puts(out.data);
 	termPQExpBuffer(&out);
 	free(text);
 }

@@ -277,7 +277,8 @@ posix_spawn(pid_t *process, const char *path, const posix_spawn_file_actions_t *
 {
 	*process = 77;
 	counted++;
-	printf(counting ? "" : "asked: %s", question);
+	if (!counting)
+		printf("asked: %s", question);
 	return fails("posix_spawn") ? EAGAIN : 0;
 }
 
@@ -424,7 +425,8 @@ PQconnectdbParams(const char *const *keys, const char *const *values, int expand
 {
 	for (int i = 0; trace && keys[i]; i++)
 		printf("%s%s=%s", i > 0 ? " " : "connect ", keys[i], values[i]);
-	printf(trace ? "\n" : "");
+	if (trace)
+		printf("\n");
 	connected = !fails("connect");
 	return (PGconn *) strdup("connection");
 }
