@@ -6,7 +6,7 @@
  * At its start the launcher does not know what is due, so it starts a worker in
  * every database once.  After that it sleeps until a second before the earliest time
  * of the schedule: a worker needs time to start.  A session that commits an earlier
- * time wakes it.
+ * time wakes it.  When the settings are read again it looks into every database once more.
  */
 #include "common/common.h"
 
@@ -110,6 +110,17 @@ note_database(const Form_pg_database database, bool *exists)
 		timer_lower_due(slot, GetCurrentTimestamp());
 	known->database = database->oid;
 	known->allowed = true;
+}
+
+/*
+ * Has find_databases() take all databases for new ones: what was left undone while
+ * noetl.broker was off may be due.
+ */
+static void
+forget_allowed(void)
+{
+	for (int i = 0; i < timer_shared->nslots; i++)
+		served[i].allowed = false;
 }
 
 /* Compares the slots with the databases that exist, and frees those of dropped ones. */
@@ -310,6 +321,7 @@ noetl_timer_launcher(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			forget_allowed();
 			look = true;
 		}
 		if (look || any_unknown())

@@ -87,6 +87,7 @@ $holder->finish;
 $node->adjust_conf('postgresql.conf', 'noetl.broker', 'on');
 $node->reload;
 ok($node->poll_query_until('postgres', q{SELECT current_setting('noetl.broker') = 'on'}), 'it is on again');
+ok($node->poll_query_until('postgres', q{SELECT status = 'FAILED' FROM noetl.execution WHERE path = 'short'}), '... and does what was left undone, though nobody says so');
 sql(q{SELECT noetl.execute('short')});
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM noetl.execution WHERE path = 'short' AND status = 'FAILED'}), 'the launcher starts another worker when something is due again');
 
