@@ -280,7 +280,8 @@ unset LC_ALL LC_CTYPE LC_COLLATE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME LANG
 export LANG=C.UTF-8
 cd "$work" || abort
 
-create_cluster "$work" "fsync = off" "max_prepared_transactions = 10" || abort
+# No test shall wait for a process that comes by chance.
+create_cluster "$work" "fsync = off" "autovacuum = off" "max_prepared_transactions = 10" || abort
 start_server "$work" || abort
 
 if [ -n "${STEPS:-}" ]; then
