@@ -92,6 +92,8 @@ static TemplateBinding
 item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ItemScope  *scope = (ItemScope *) arg;
+	MemoryContext old;
+	TemplateBinding binding;
 	JsonbValue	names;
 
 	if (name_is(name, length, scope->element))
@@ -107,7 +109,10 @@ item_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	}
 	if (scope->members && json_get_n(scope->item, name, length, value))
 		return TEMPLATE_VALUE;
-	return scope->outer->lookup(scope->outer->arg, name, length, value);
+	old = MemoryContextSwitchTo(scope->memory);
+	binding = scope->outer->lookup(scope->outer->arg, name, length, value);
+	MemoryContextSwitchTo(old);
+	return binding;
 }
 
 /*
@@ -118,11 +123,16 @@ static TemplateBinding
 item_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
 	ItemScope  *scope = (ItemScope *) arg;
+	MemoryContext old;
+	TemplateBinding binding;
 
 	if (scope->outer->envelope == NULL || name_is(name, length, scope->element) ||
 		iterator_has_name(scope, name, length))
 		return TEMPLATE_UNDEFINED;
-	return scope->outer->envelope(scope->outer->arg, name, length, value);
+	old = MemoryContextSwitchTo(scope->memory);
+	binding = scope->outer->envelope(scope->outer->arg, name, length, value);
+	MemoryContextSwitchTo(old);
+	return binding;
 }
 
 /* TemplateScope.left: items are data. */
@@ -130,16 +140,25 @@ static TemplateLeft
 item_left(void *arg, const char *name, int length, const char *member, int member_length)
 {
 	ItemScope  *scope = (ItemScope *) arg;
+	MemoryContext old;
+	TemplateLeft left;
 
 	if (name_is(name, length, scope->element) || iterator_has_name(scope, name, length))
 		return LEFT_NOTHING;
-	return scope->outer->left(scope->outer->arg, name, length, member, member_length);
+	old = MemoryContextSwitchTo(scope->memory);
+	left = scope->outer->left(scope->outer->arg, name, length, member, member_length);
+	MemoryContextSwitchTo(old);
+	return left;
 }
 
-/* Fills in the template scope of an item; the caller has filled in the rest. */
+/*
+ * Fills in the template scope of an item; the caller has filled in the rest.  What the
+ * outer scope reads for it lives in CurrentMemoryContext: it keeps that for later.
+ */
 void
 iterator_item_scope(ItemScope *scope)
 {
+	scope->memory = CurrentMemoryContext;
 	scope->template = *scope->outer;
 	scope->template.left = scope->outer->left != NULL ? item_left : NULL;
 	scope->template.lookup = item_lookup;
@@ -458,7 +477,10 @@ keep_key(const JsonbValue *key, JsonbValue *copy)
 		json_from_jsonb(json_to_jsonb(key), copy);
 }
 
-/* Evaluates the sort key of every item.  False and *error when one raises. */
+/*
+ * Evaluates the sort key of every item; what it keeps of them lives where "sorted" does.
+ * False and *error when one raises.
+ */
 static bool
 find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		  const IteratorItems *items, SortItem *sorted, MemoryContext scratch,
@@ -483,7 +505,9 @@ find_keys(const IteratorQuery *query, const TemplateScope *outer,
 		MemoryContextSwitchTo(old);
 		if (!rendered)
 			return blame_item(error, "order_by", i);
+		MemoryContextSwitchTo(GetMemoryChunkContext(sorted));
 		keep_key(&key, &sorted[i].key);
+		MemoryContextSwitchTo(old);
 		sorted[i].index = i;
 		MemoryContextReset(scratch);
 	}
@@ -503,10 +527,9 @@ sort_items(const IteratorQuery *query, const TemplateScope *outer,
 										 MCXT_ALLOC_HUGE);
 	JsonbValue *values = palloc_extended(sizeof(JsonbValue) * Max(items->count, 1),
 										 MCXT_ALLOC_HUGE);
-	bool		found = find_keys(query, outer, items, sorted, scratch, error);
 
 	MemoryContextSwitchTo(old);
-	if (!found)
+	if (!find_keys(query, outer, items, sorted, scratch, error))
 		return false;
 	qsort_arg(sorted, items->count, sizeof(SortItem), compare_items, &descending);
 	for (int i = 0; i < items->count; i++)

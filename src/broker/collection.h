@@ -57,6 +57,7 @@ typedef struct ItemScope
 	bool		chunked;
 	const JsonbValue *parent;	/* the names of an outer iterator's item, or NULL */
 	bool		members;		/* members of the item are names, too */
+	MemoryContext memory;		/* of what the outer scope reads, and keeps */
 } ItemScope;
 
 /*
