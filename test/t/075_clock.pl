@@ -1,38 +1,19 @@
 # The wall clock jumps, as after a step of NTP, or when a virtual machine resumes:
-# ids never repeat, and what has become due is done.  The server preloads clock.c,
-# which reads from a file how far the clock is off.
+# ids never repeat, and what has become due is done.
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
+use FindBin;
+use lib $FindBin::Bin;
+
+use ClockTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-my $clock = $node->basedir . '/clock';
-my $library = $node->basedir . '/clock.so';
-system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', $library, dirname(__FILE__) . '/clock.c', '-ldl');
-
-# Sets the clock of the server ahead (or back) by seconds.
-sub set_clock
-{
-	my ($seconds) = @_;
-	open my $file, '>', "$clock.new" or die $!;
-	printf $file "%.0f\n", $seconds * 1e6;
-	close $file;
-	rename "$clock.new", $clock or die $!;
-	return;
-}
-
-sub start_under_clock
-{
-	local $ENV{LD_PRELOAD} = $library;
-	local $ENV{CLOCK_FILE} = $clock;
-	$node->start;
-	return;
-}
+my $clock = prepare_clock($node);
 
 $node->init;
 $node->append_conf(
@@ -41,8 +22,7 @@ $node->append_conf(
 	noetl.timer = on
 	autovacuum = off
 });
-set_clock(0);
-start_under_clock();
+start_under_clock($node);
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION noetl;
@@ -80,7 +60,7 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM (SELECT execution_id < lag
 	'ids grow in the order of the starts');
 # A restart has no memory but the database.
 $node->stop('immediate');
-start_under_clock();
+start_under_clock($node);
 ($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 100)");
 is($error, '', 'nor do they repeat after a crash while the clock is back');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT noetl.verify(execution_id) FROM noetl.execution ORDER BY execution_id DESC LIMIT 50) AS v'), '0', 'and the logs agree');

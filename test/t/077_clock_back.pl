@@ -3,26 +3,16 @@
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
+use FindBin;
+use lib $FindBin::Bin;
+
+use ClockTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-my $clock = $node->basedir . '/clock';
-my $library = $node->basedir . '/clock.so';
-system_or_bail('cc', '-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', $library, dirname(__FILE__) . '/clock.c', '-ldl');
-
-# Sets the clock of the server ahead by seconds.
-sub set_clock
-{
-	my ($seconds) = @_;
-	open my $file, '>', "$clock.new" or die $!;
-	printf $file "%.0f\n", $seconds * 1e6;
-	close $file;
-	rename "$clock.new", $clock or die $!;
-	return;
-}
+prepare_clock($node);
 
 # A session that goes on while we do something else.
 sub session
@@ -37,11 +27,7 @@ sub session
 $node->init;
 $node->append_conf('postgresql.conf', "autovacuum = off\n");
 set_clock(3600);
-{
-	local $ENV{LD_PRELOAD} = $library;
-	local $ENV{CLOCK_FILE} = $clock;
-	$node->start;
-}
+start_under_clock($node);
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION noetl;
 	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: line, workflow: [{step: a, type: python, code: x}]}')});
