@@ -101,6 +101,26 @@ sub limits_and_turns
 	return;
 }
 limits_and_turns();
+# The last that waits for a rate uses it up, too: what comes after it waits in its turn.
+sql(q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: no_room/seldom
+workflow:
+- {step: only, type: seldom, code: x, limits: {name: seldom, rate: {limit: 1, per: hour}}}
+');
+	SELECT count(noetl.execute('no_room/seldom')) FROM generate_series(1, 2);
+	UPDATE noetl.limit_pace SET full_at = now(), due_at = now() WHERE name = 'seldom';
+	SELECT noetl.enqueue_next();
+});
+is( sql(q{SELECT status, count(*) FROM noetl.queue WHERE node_type = 'seldom' GROUP BY 1;
+		SELECT full_at > now() + interval '50 min' FROM noetl.limit_pace WHERE name = 'seldom'}),
+	"queued|2\nt", 'the last that waits begins');
+is( sql(q{SELECT noetl.execute('no_room/seldom') > 0;
+		SELECT status, count(*) FROM noetl.queue WHERE node_type = 'seldom' GROUP BY 1 ORDER BY 1;
+		SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'no_room/seldom'}),
+	"t\nblocked|1\nqueued|2\n3", 'and another one waits after it');
 # The lock under which ids are made is held for a moment only.
 is(sql('BEGIN; SELECT noetl.execute(\'no_room/one\') > 0; SELECT count(*) FROM pg_locks WHERE locktype = \'advisory\' AND classid = 0 AND objid = 0; ROLLBACK'), "t\n0", 'no lock is left');
 # A session leases hundreds of tasks, in transactions of their own, beside one that stays open.
