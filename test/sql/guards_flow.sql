@@ -63,9 +63,10 @@ SELECT (outcome(noetl.execute(path))).* FROM (SELECT DISTINCT path FROM noetl.ca
 -- The value of a child that says none: that of return_step, unless that raises or has none, else
 -- that of its last step.
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: flow/child\nworkflow:\n- {step: one, type: python, code: x, next: two}\n- {step: two, type: python, code: x}') > 0 AS registered;
-SELECT r, told(format(E'- {step: s, type: playbook, path: flow/child, return_step: "%s", next: end}\n- {step: end, result: "{{ s }}"}', r), '{"one": 1, "two": 2}') AS id INTO TEMP returned
+SELECT r, told(format(E'- {step: s, type: playbook, path: flow/child, return_step: "%s", next: end}\n- {step: end, result: "{{ s }}"}', r), '{"one": 1, "two": 2}') AS id INTO returned
   FROM unnest(ARRAY['one', 'two', 'three', '{{ 1 / 0 }}', '{{ none }}']) r;
 SELECT r, (outcome(id)).* FROM returned ORDER BY id;
+DROP TABLE returned;
 
 -- What the log says of a pass that raises is with the first event of its step.
 SELECT (outcome(play('- {step: s, type: python, code: x, pass: "{{ 1 / 0 }}"}'))).*;
