@@ -179,6 +179,45 @@ conclude_run(BrokerState *state, Run *run, const AttemptOutcome *outcome)
 	complete_step(state, run, &completion);
 }
 
+/*
+ * Ends a run at rest that has nothing left to do but a save, where the step has none for a
+ * worker in the version that the execution goes on with (broker/internal.h): the database
+ * saves, or nobody.
+ */
+void
+conclude_saved(BrokerState *state, Run *run, const JsonbValue *envelope, int64 cause)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	AttemptOutcome outcome;
+	Completion	completion;
+	Event		event;
+	JsonbValue	input;
+	JsonbValue	saved;
+
+	memset(&event, 0, sizeof(event));
+	event.event_id = cause;
+	memset(&outcome, 0, sizeof(outcome));
+	outcome.event = &event;
+	outcome.success = true;
+	outcome.envelope = envelope;
+	if (run_input(run, &input))
+		outcome.input = &input;
+	if (step->saves != NULL && !save_attempt(state, run, &outcome, &saved, &outcome.error))
+	{
+		StepFailure failure = {FAILURE_SAVE, cause, outcome.error, envelope, outcome.input, NULL};
+
+		fail_step(state, run, &failure);
+		return;
+	}
+	memset(&completion, 0, sizeof(completion));
+	completion.type = EVENT_STEP_COMPLETED;
+	completion.parent = cause;
+	completion.envelope = envelope;
+	completion.write_result = true;
+	completion.input = outcome.input;
+	complete_step(state, run, &completion);
+}
+
 /* Asks the retry policy about the attempt that a scope knows of. */
 static RetryVerdict
 ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay)

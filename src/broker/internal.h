@@ -404,6 +404,12 @@ extern int	ended_lease(const Run *run);
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);
 
+/*
+ * Ends a run at rest that has nothing left to do but a save, where its step has none for a
+ * worker any more.  cause: the event that has the run go on.
+ */
+extern void conclude_saved(BrokerState *state, Run *run, const JsonbValue *envelope, int64 cause);
+
 /* ---- settle.c ---- */
 
 /* Starts every run that can start, keeps those that wait, completes the execution. */

@@ -338,7 +338,15 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 		run->at_once = true;
 	}
 	else if (saved && (is_open_step(step) || step->kind == STEP_SQL))
-		resume_save(state, run, &envelope);
+	{
+		if (step->save_action != NULL)
+			resume_save(state, run, &envelope);
+		else
+		{
+			reopen(state, run);
+			conclude_saved(state, run, &envelope, cause);
+		}
+	}
 	else if (saved && can_await_spawned(state, run, cause))
 	{
 		reopen(state, run);

@@ -1,5 +1,6 @@
 """Where random plays follow each other, and what is told of one that fails."""
 import json
+import time
 
 from session import Mismatch, Session
 from shrink import shrink
@@ -30,7 +31,15 @@ class Stage:
 
     def clear(self):
         self.session.process.kill()
-        self.session = Session({}, self.aloud)
+        for left in range(60, -1, -1):      # a server that has crashed comes back
+            self.session = Session({}, self.aloud)
+            try:
+                self.session.run("SELECT")
+                break
+            except Mismatch:
+                if left == 0:
+                    raise
+                time.sleep(1)
         tables = self.session.run("SELECT relname FROM pg_class WHERE relnamespace = 'noetl'::regnamespace AND relname IN"
                                   " ('queue', 'run', 'item', 'pending', 'signal', 'message', 'slot', 'paused', 'pause_rule', 'reaper_failure')")
         self.session.run("BEGIN; UPDATE noetl.execution SET status = 'CANCELLED', ended_at = now(), paused = NULL, deadline = NULL"
