@@ -8,14 +8,14 @@ GRANT INSERT, SELECT ON migrate_saved TO regress_migrate;
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
-path: saved/child
+path: kept_save/child
 workflow:
 - {step: only, type: python, code: x}
 $$) > 0 AS registered;
 
 -- Version 1 saves nothing, 2 and 3 in the database, where 3 cannot, and 4 has a worker save.
 CREATE FUNCTION saved_versions(name text, step text) RETURNS void LANGUAGE sql AS $$
-    SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: saved/%s\nworkflow:\n- {step: s, %s%s, on_error: hold, next: then}\n- {step: then, type: sql, statement: SELECT 2 AS n, next: end}\n- {step: end, result: {s: "{{ s }}"}}', name, step, save))
+    SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: kept_save/%s\nworkflow:\n- {step: s, %s%s, on_error: hold, next: then}\n- {step: then, type: sql, statement: SELECT 2 AS n, next: end}\n- {step: end, result: {s: "{{ s }}"}}', name, step, save))
       FROM unnest(ARRAY['',
             ', save: {storage: postgres, table: migrate_saved, data: {what: "' || name || '", value: "{{ result }}"}}',
             ', save: {storage: postgres, table: migrate_saved, data: {nothing: 1}}',
@@ -42,16 +42,16 @@ $$;
 CREATE FUNCTION saved_held(name text) RETURNS TABLE (tasks int, state text) LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL ROLE regress_migrate;
-    PERFORM noetl.execute('saved/' || name);
+    PERFORM noetl.execute('kept_save/' || name);
     RESET ROLE;
     tasks := saved_work();
-    RETURN QUERY SELECT tasks, r.state FROM noetl.run AS r WHERE r.execution_id = newest('saved/' || name);
+    RETURN QUERY SELECT tasks, r.state FROM noetl.run AS r WHERE r.execution_id = newest('kept_save/' || name);
 END
 $$;
 -- Goes on with a version; what became of the step, and whether the log agrees.
 CREATE FUNCTION saved_goes_on(name text, version int) RETURNS TABLE (status text, result jsonb, held bigint, wrong bigint) LANGUAGE plpgsql AS $$
 DECLARE
-    id bigint := newest('saved/' || name);
+    id bigint := newest('kept_save/' || name);
 BEGIN
     PERFORM noetl.migrate(id, saved_goes_on.version, dry_run => false);
     PERFORM noetl.retry(id, 's');
@@ -59,13 +59,13 @@ BEGIN
         (SELECT count(*) FROM noetl.verify(id)) FROM noetl.execution AS x WHERE x.execution_id = id;
 END
 $$;
-SELECT saved_versions('playbook', 'type: playbook, path: saved/child'),
+SELECT saved_versions('playbook', 'type: playbook, path: kept_save/child'),
     saved_versions('iterator', 'type: iterator, element: n, mode: distributed, collection: [1, 2], task: {type: python, code: x}'),
     saved_versions('sql', 'type: sql, statement: "SELECT 1 AS n"');
 
 -- Nobody saves any more: the step completes with what it has done.
 SELECT name, h.*, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, saved_held(name) AS h, saved_goes_on(name, 1) AS g;
-SELECT event, node, note FROM story('saved/playbook');
+SELECT event, node, note FROM story('kept_save/playbook');
 -- The database saves it instead.
 SELECT name, h.*, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, saved_held(name) AS h, saved_goes_on(name, 2) AS g;
 SELECT * FROM migrate_saved;
@@ -78,7 +78,7 @@ SELECT name, h.*, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, sa
 SELECT name, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, saved_goes_on(name, 4) AS g;
 SELECT saved_work(fails => false);
 SELECT x.path, x.status, x.result, v AS wrong FROM noetl.execution AS x LEFT JOIN LATERAL noetl.verify(x.execution_id) AS v ON true
- WHERE x.execution_id IN (newest('saved/playbook'), newest('saved/iterator'), newest('saved/sql')) ORDER BY 1;
+ WHERE x.execution_id IN (newest('kept_save/playbook'), newest('kept_save/iterator'), newest('kept_save/sql')) ORDER BY 1;
 
 DROP TABLE migrate_saved;
 DROP FUNCTION saved_versions, saved_work, saved_held, saved_goes_on;
