@@ -263,6 +263,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	const Step *task = task_of(state, run);
 	RetryVerdict verdict;
 	Scope		scope;
+	int64		child;
 
 	*delay = 0;
 	if (event_is_reaped(outcome->event, REAPED_LEASE) ||
@@ -283,7 +284,9 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 		verdict = RETRY_NO;		/* it has not saved anything yet */
 	else
 		verdict = ask_policy(state, run, &scope, delay);
+	/* a worker that has saved already had its task from another version */
 	if (outcome->success && verdict == RETRY_NO && task->saves != NULL &&
+		!saved_result(run, task, saved, &child) &&
 		!save_attempt(state, run, outcome, saved, &outcome->error))
 	{
 		outcome->success = false;

@@ -80,7 +80,33 @@ SELECT saved_work(fails => false);
 SELECT x.path, x.status, x.result, v AS wrong FROM noetl.execution AS x LEFT JOIN LATERAL noetl.verify(x.execution_id) AS v ON true
  WHERE x.execution_id IN (newest('kept_save/playbook'), newest('kept_save/iterator'), newest('kept_save/sql')) ORDER BY 1;
 
+-- A save that a worker has already is the only one, whatever the new version does: the step's
+-- result stays what it has done.
+CREATE FUNCTION saved_leased(name text, version int) RETURNS TABLE (status text, result jsonb, held bigint, wrong bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    task noetl.queue;
+    id   bigint;
+BEGIN
+    SET LOCAL ROLE regress_migrate;
+    PERFORM noetl.execute('kept_save/' || name);
+    RESET ROLE;
+    LOOP
+        SELECT * INTO task FROM noetl.lease('tester');
+        EXIT WHEN task.action ->> 'type' = 'save';
+        PERFORM noetl.complete(task.queue_id, '{"n": 1}', 'tester');
+    END LOOP;
+    id := newest('kept_save/' || name);
+    PERFORM noetl.migrate(id, saved_leased.version, dry_run => false);
+    PERFORM noetl.complete(task.queue_id, '{"saved": true}', 'tester');
+    RETURN QUERY SELECT x.status, x.result, (SELECT count(*) FROM noetl.run AS r WHERE r.execution_id = id AND r.state = 'held'),
+        (SELECT count(*) FROM noetl.verify(id)) FROM noetl.execution AS x WHERE x.execution_id = id;
+END
+$$;
+TRUNCATE migrate_saved;
+SELECT name, version, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, generate_series(1, 3) AS version, saved_leased(name, version) AS g;
+SELECT * FROM migrate_saved;
+
 DROP TABLE migrate_saved;
-DROP FUNCTION saved_versions, saved_work, saved_held, saved_goes_on;
+DROP FUNCTION saved_versions, saved_work, saved_held, saved_goes_on, saved_leased;
 DROP OWNED BY regress_migrate;
 DROP ROLE regress_migrate;
