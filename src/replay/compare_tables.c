@@ -136,7 +136,7 @@ compare_execution(Store *store, const Model *model, Comparison *comparison)
 	if (store_rows_find(&side.rows, REL_EXECUTION_PKEY, id))
 	{
 		/* when an execution with limits begins is not a matter of its log alone */
-		if (model->playbook->nlimits > 0)
+		if (model->limited)
 			side.rows.expected->tts_values[EXECUTION_RUN_AT - 1] =
 				slot_getattr(side.rows.found, EXECUTION_RUN_AT,
 							 &side.rows.expected->tts_isnull[EXECUTION_RUN_AT - 1]);

@@ -68,6 +68,7 @@ model_create(const Playbook *playbook)
 
 	model->memory = CurrentMemoryContext;
 	model->playbook = playbook;
+	model->limited = playbook->nlimits > 0;
 	model->rows = make_table("noetl replayed rows", sizeof(ModelKey), sizeof(ModelRow));
 	model->leftovers = make_table("noetl replayed leftovers", sizeof(ModelKey),
 								  sizeof(ModelLeftover));

@@ -474,3 +474,13 @@ SELECT x.version, x.status, v AS wrong FROM noetl.execution x LEFT JOIN LATERAL 
 SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
 SELECT status FROM noetl.execution WHERE execution_id IN (:first, :next) ORDER BY execution_id;
 SELECT count(*) FROM noetl.slot;
+
+-- When it had its slot is not a matter of its log, also after that.
+SELECT noetl.execute('migrate/slot') AS first, noetl.execute('migrate/slot') AS next \gset
+SELECT count(*), sum(wrong) FROM migrate_work('{}', 1);
+SELECT noetl.enqueue_next() > 0 AS begun;
+SELECT status, run_at < 'infinity' AS later FROM noetl.execution WHERE execution_id IN (:first, :next) ORDER BY execution_id;
+SELECT * FROM noetl.migrate(:next, 1, dry_run => false);
+SELECT noetl.verify(:next);
+SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
+SELECT status FROM noetl.execution WHERE execution_id = :next;
