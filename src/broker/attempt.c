@@ -263,6 +263,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	const Step *task = task_of(state, run);
 	RetryVerdict verdict;
 	Scope		scope;
+	JsonbValue	earlier;
 	int64		child;
 
 	*delay = 0;
@@ -286,7 +287,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 		verdict = ask_policy(state, run, &scope, delay);
 	/* a worker that has saved already had its task from another version */
 	if (outcome->success && verdict == RETRY_NO && task->saves != NULL &&
-		!saved_result(run, task, saved, &child) &&
+		!saved_result(run, task, &earlier, &child) &&
 		!save_attempt(state, run, outcome, saved, &outcome->error))
 	{
 		outcome->success = false;

@@ -83,7 +83,7 @@ typedef struct Model
 	Execution	execution;
 	TimestampTz started_at;
 	int64		timeout;		/* of the execution, in microseconds; 0: none */
-	bool		limited;		/* it waited for its slots before it began */
+	bool		limited;		/* the version that it began with has limits of executions */
 	const char *status;			/* NULL: the execution runs */
 	bool		compensated;	/* it has begun to compensate what it has completed */
 	const char *error;
