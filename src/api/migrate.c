@@ -77,6 +77,21 @@ state_name(const Run *run)
 	}
 }
 
+/*
+ * Warns of a task that was enqueued without a save, as the database did it in the old
+ * version, if the new one leaves the save to the worker.  name: the step's; items: the
+ * tasks are those of its items.
+ */
+static void
+check_saves(Report *report, const char *name, const Step *old, const Step *new, bool items)
+{
+	if (old->kind == STEP_ACTION && old->saves != NULL && new->worker_saves)
+		say(report, "warning", name, items ?
+			"what its items do that have started is not saved: in version %d a worker saves it, and their tasks were enqueued without a save" :
+			"what it does is not saved: in version %d a worker saves it, and its task was enqueued without a save",
+			report->version);
+}
+
 /* Says whether a run that has started can go on as a step of the new version. */
 static void
 check_started(Report *report, const Run *run, const Step *old, const Step *new)
@@ -93,9 +108,15 @@ check_started(Report *report, const Run *run, const Step *old, const Step *new)
 		say(report, "error", old->name, "it is %s, and the task for its items is of type \"%s\" instead of \"%s\"",
 			state_name(run), new->iterator->body->type, old->iterator->body->type);
 	else
+	{
 		say(report, "info", old->name, run->is_task ?
 			"it is %s as step \"%s\" and keeps the action that it was enqueued with" :
 			"it is %s as step \"%s\"", state_name(run), new->name);
+		if (old->kind == STEP_ITERATOR)
+			check_saves(report, old->name, old->iterator->body, new->iterator->body, true);
+		else if (run->state != RUN_HELD)
+			check_saves(report, old->name, old, new, false);
+	}
 }
 
 /*

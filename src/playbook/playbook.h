@@ -245,6 +245,7 @@ typedef struct Step
 	TemplateDoc *save_data;		/* what an end saves, or NULL */
 	int			nsaves;
 	SaveSpec   *saves;			/* executed when the work is done */
+	bool		worker_saves;	/* it has saves, which a worker does */
 	SaveSpec   *sql;			/* STEP_SQL: the statement and its params */
 	ChildSpec  *child;			/* STEP_PLAYBOOK */
 	IteratorSpec *iterator;		/* STEP_ITERATOR */

@@ -192,6 +192,7 @@ compile_work(Compiler *compiler, Step *step, const StepSource *source)
 	playbook_compile_saves(compiler, step, step->kind == STEP_SAVE ?
 						   save_here(source) : find_save(source, &key),
 						   step->kind == STEP_SAVE && find_save(source, &key) == NULL);
+	step->worker_saves = step->saves == NULL && find_save(source, &key) != NULL;
 	compiler->sees = sees;
 	if (step->kind == STEP_SQL)
 		step->sql = playbook_compile_sql(compiler, source);

@@ -106,7 +106,46 @@ TRUNCATE migrate_saved;
 SELECT name, version, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, generate_series(1, 3) AS version, saved_leased(name, version) AS g;
 SELECT * FROM migrate_saved;
 
+-- A redrive goes on with a held save just as a retry does, once the execution has been cancelled.
+CREATE FUNCTION saved_redriven(name text, version int) RETURNS TABLE (status text, result jsonb, held bigint, wrong bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    id bigint;
+BEGIN
+    PERFORM saved_held(name);
+    id := newest('kept_save/' || name);
+    PERFORM noetl.migrate(id, saved_redriven.version, dry_run => false);
+    PERFORM noetl.cancel(id);
+    PERFORM noetl.redrive(id);
+    RETURN QUERY SELECT x.status, x.result, (SELECT count(*) FROM noetl.run AS r WHERE r.execution_id = id AND r.state = 'held'),
+        (SELECT count(*) FROM noetl.verify(id)) FROM noetl.execution AS x WHERE x.execution_id = id;
+END
+$$;
+TRUNCATE migrate_saved;
+SELECT name, version, g.* FROM unnest('{playbook,iterator,sql}'::text[]) AS name, generate_series(1, 3) AS version, saved_redriven(name, version) AS g;
+SELECT * FROM migrate_saved;
+SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path LIKE 'kept_save/%' AND status = 'RUNNING';
+
+-- A task that was enqueued without a save, as the database did it, gets none in a version that
+-- leaves it to the worker: a warning says so, unless the step is held and does its work anew.
+CREATE FUNCTION saved_told(name text, version int) RETURNS TABLE (tells int, severity text, message text) LANGUAGE sql AS $$
+    SELECT version, m.severity, m.message FROM noetl.migrate(newest('kept_save/' || name), version) AS m WHERE m.step = 's'
+$$;
+SELECT saved_versions('task', 'type: python, code: x'), noetl.execute('kept_save/task', version => 2) > 0 AS started;
+SELECT told.* FROM unnest('{1,3,4}'::int[]) AS version, saved_told('task', version) AS told;
+SELECT noetl.fail(queue_id, 'nobody there', 'tester') AS failed FROM noetl.lease('tester');
+SELECT told.* FROM unnest('{1,3,4}'::int[]) AS version, saved_told('task', version) AS told;
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept_save/items
+workflow:
+- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], task: {type: python, code: x, save: {storage: %s, table: migrate_saved, data: {what: n}}}, next: end}
+- {step: end}
+$$, storage)) > 0 AS registered FROM unnest('{postgres,duckdb}'::text[]) AS storage;
+SELECT noetl.execute('kept_save/items', version => 1) > 0 AS started;
+SELECT * FROM saved_told('items', 2);
+SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path IN ('kept_save/task', 'kept_save/items') AND status = 'RUNNING';
 DROP TABLE migrate_saved;
-DROP FUNCTION saved_versions, saved_work, saved_held, saved_goes_on, saved_leased;
+DROP FUNCTION saved_versions, saved_work, saved_held, saved_goes_on, saved_leased, saved_redriven, saved_told;
 DROP OWNED BY regress_migrate;
 DROP ROLE regress_migrate;
