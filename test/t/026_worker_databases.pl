@@ -4,6 +4,8 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::Bin;
+use IO::Select;
+use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -136,6 +138,8 @@ open my $file, '>', "$directory/two.conf" or die $!;
 print $file join '', map { "connect = ${\ $node{$_}->connstr('postgres')}\n" } qw(one two);
 close $file;
 $log = '';
+my $socket = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "$directory/notify") or die "no socket: $!";
+$ENV{NOTIFY_SOCKET} = "$directory/notify";
 my $reloaded = IPC::Run::start([ 'noetl-worker', '--config', "$directory/two.conf", '-t', 'shell' ], \$nothing, '>', \$log, '2>', \$log, IPC::Run::timeout(180));
 sub told
 {
@@ -153,5 +157,13 @@ $reloaded->signal('HUP');
 is(told(qr/read \S+ again/, 2), 2, 'a signal makes both workers read it again') or diag($log);
 $reloaded->signal('TERM');
 $reloaded->finish;
+my $states = '';
+while (IO::Select->new($socket)->can_read(0))
+{
+	$socket->recv(my $state, 4096);
+	$states .= "$state\n";
+}
+like($states, qr/^READY=1\nSTATUS=Working for 2 databases\n.*^STOPPING=1\n/ms, 'systemd hears from the program itself, not from its workers');
+is(scalar(() = $states =~ /^(?:READY|STOPPING)=1$/mg), 2, 'once of the start and of the end');
 
 done_testing();
