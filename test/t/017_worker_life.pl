@@ -19,19 +19,6 @@ my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $slow = "tool: shell\ncommand: sleep 98765\n";
 my $started = "SELECT count(*) = %d FROM noetl.event WHERE event_type = 'action_started' AND execution_id = %s";
 
-# Waits until the log of a worker has something.
-sub told
-{
-	my ($worker, $log, $pattern) = @_;
-	my $until = time + 60;
-	while ($$log !~ $pattern && time < $until)
-	{
-		$worker->pump_nb;
-		sleep 0.05;
-	}
-	return $$log =~ $pattern;
-}
-
 #
 # systemd
 #
@@ -71,7 +58,7 @@ my ($nothing, $worker) = ('');
 		\$nothing, '>', \$log, '2>', \$log, IPC::Run::timeout(180));
 }
 ok(notified(qr/^READY=1$/m), 'systemd hears that it is ready');
-ok(told($worker, \$log, qr/worker from-the-line executes \{shell,python\}/), 'options of a file, over which the command line wins');
+ok(has_said($worker, \$log, qr/worker from-the-line executes \{shell,python\}/), 'options of a file, over which the command line wins');
 $states = '';
 ok(notified(qr/^WATCHDOG=1$/m), 'it answers the watchdog');
 my $seen = execute_step("tool: shell\ncommand: 'env | grep -c NOTIFY'\n");
@@ -81,14 +68,14 @@ append_to_file("$directory/worker.conf", "verbose = yes\nlease = 4\n");
 $states = '';
 $worker->signal('HUP');
 ok(notified(qr/^RELOADING=1\n.*^READY=1\n/ms), 'SIGHUP reads the file again');
-ok(told($worker, \$log, qr/read .* again/), 'it says so');
+ok(has_said($worker, \$log, qr/read .* again/), 'it says so');
 my $long = execute_step($slow);
 ok(wait_for(sprintf($started, 1, $long)), 'a task runs');
 is(sql("SELECT lease_until < now() + interval '5 s' FROM noetl.queue WHERE execution_id = $long"), 't', 'with the new lease');
 append_to_file("$directory/worker.conf", "lease = long\n");
 $worker->signal('HUP');
 sql("SELECT noetl.cancel($long, 'enough')");
-ok(told($worker, \$log, qr/worker.conf:9: --lease must be a number/), 'a wrong option is told');
+ok(has_said($worker, \$log, qr/worker.conf:9: --lease must be a number/), 'a wrong option is told');
 $states = '';
 $worker->signal('TERM');
 ok(notified(qr/^STOPPING=1$/m), 'systemd hears of the end');
@@ -104,7 +91,7 @@ $long = execute_step($slow);
 $worker = start_worker(\$log, '--grace', '600');
 ok(wait_for(sprintf($started, 1, $long)), 'a task runs');
 $worker->signal('TERM');
-ok(told($worker, \$log, qr/stopping/), 'the first signal waits for it');
+ok(has_said($worker, \$log, qr/stopping/), 'the first signal waits for it');
 my $begin = time;
 $worker->signal('TERM');
 $worker->finish;
@@ -151,7 +138,7 @@ $node->stop;
 	$states = '';
 	$worker = start_worker(\$log, '--once');
 }
-ok(told($worker, \$log, qr/waiting for the server/), 'a worker waits for its server');
+ok(has_said($worker, \$log, qr/waiting for the server/), 'a worker waits for its server');
 ok(notified(qr/^STATUS=Waiting for the server$/m), 'and tells systemd');
 $node->start;
 $worker->finish;

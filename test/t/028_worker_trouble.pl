@@ -103,6 +103,20 @@ $trouble->signal('TERM');
 $trouble->finish;
 like($log, qr/reporting again: .*not now/, 'which it had refused');
 
+# Behind a pooler a refusal ends the transaction, not the session.
+sql(q{CREATE TRIGGER refuse BEFORE INSERT ON noetl.event FOR EACH ROW
+	WHEN (NEW.event_type = 'action_completed' AND NEW.node_name = 'refused') EXECUTE FUNCTION refuse()});
+$refused = execute("- step: refused\n  tool: shell\n  command: echo done\n");
+$trouble = start_worker(\$log, '--pooler', 'yes', '-n', 'refused', '-t', 'shell', '-v');
+ok(has_said($trouble, \$log, qr/reporting again: .*not now/), 'a pooled worker tells why its result is refused');
+my $session = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'noetl-worker refused'";
+my $pid = sql($session);
+sql('DROP TRIGGER refuse ON noetl.event');
+ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $refused"), 'its task completes, too');
+is(sql($session), $pid, 'in the same session');
+$trouble->signal('TERM');
+$trouble->finish;
+
 @slow = map { execute_step("tool: shell\ncommand: sleep 10\n") } 1 .. 2;
 $trouble = start_worker(\$log, '--concurrency', 3, '--lease', 2, '-t', 'shell');
 ok(begun($_), 'a task begins') foreach @slow;

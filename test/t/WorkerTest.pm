@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(start_broker sql execute execute_step start_worker drain wait_for
-  events_of result_of ended keep);
+  has_said events_of result_of ended keep);
 
 # The sessions of workers are found by their own name.
 delete $ENV{PGAPPNAME};
@@ -82,6 +82,19 @@ END
 		$worker->kill_kill if $worker->pumpable;
 	}
 	$? = $status;
+}
+
+# Waits until the log of a worker that runs matches a pattern.
+sub has_said
+{
+	my ($worker, $log, $pattern) = @_;
+	my $until = time + $patience;
+	while ($$log !~ $pattern && time < $until)
+	{
+		$worker->pump_nb;
+		sleep 0.05;
+	}
+	return $$log =~ $pattern;
 }
 
 # Runs a worker until the queue is empty; returns its log.
