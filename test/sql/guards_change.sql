@@ -27,6 +27,13 @@ SELECT count(*) FROM noetl.change_failure;
 SELECT v.* FROM noetl.execution AS x, noetl.verify(x.execution_id) AS v WHERE x.path = 'changed/one';
 SELECT noetl.off_change('number');
 
+-- Where the key cannot be evaluated, that is told, whatever there is to say about the signal.
+SELECT noetl.on_change('changed_rows', NULL, 'INSERT', key => '{{ 1 / new.id }}', signal => 'sign {{ 1 % new.id }}', name => 'sign');
+INSERT INTO changed_rows VALUES (0, 'zero');
+SELECT rule, sqlstate, error FROM noetl.change_failure;
+TRUNCATE noetl.change_failure;
+SELECT noetl.off_change('sign');
+
 -- Of several faults of a rule the first is named.
 SELECT noetl.on_change('changed_rows', 'changed/one', condition => 'nwe.id > 1', key => '{{ new.nothing }}');
 SELECT noetl.on_change('changed_rows', 'changed/one', 'UPDATE OF odd', 'new.odd > 1', name => 'odd');
