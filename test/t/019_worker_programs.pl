@@ -140,6 +140,11 @@ EOT
 	started => execute_step(program("def go():\n    return 1\nif __name__ == '__main__':\n    result = go()\n")),
 	yields => execute_step(program("async def main():\n    yield 1\n    yield 2\n")),
 	nul => execute_step(program("result = {'a': ['x\\0y']}\n")),
+	closes => execute(<<'EOT'),
+- {step: out, tool: python, code: "import os\nos.close(1)\nresult = 1", next: err}
+- {step: err, tool: python, code: "import os\nprint('heard after 1')\nos.close(2)\nresult = 2", next: both}
+- {step: both, tool: python, code: "import sys\nprint('heard after 2', file=sys.stderr)\nresult = 3"}
+EOT
 	missing => execute_step(program("def main(a, context):\n    return a\n", "args: {b: 1}\n")));
 
 #
@@ -191,6 +196,8 @@ is(result_of($form{bare}, 'result'), '1', 'return without a value: the variable 
 is(result_of($form{falls}, 'result'), '7', 'a return that is not reached: main is called');
 is(result_of($form{prints}, 'result'), 'null', 'a program that only does something');
 is(result_of($form{leaves}, 'result'), 'null', 'or exits');
+is(result_of($form{closes}, 'result', 'action_completed', 'both'), '3', 'programs that close what they print to');
+like($log, qr/heard after $_$/m, 'what the next one prints is heard') foreach 1, 2;
 my $no_result = 'RuntimeError: the program gives no result: ';
 is(result_of($form{run}, 'error', 'action_error'), $no_result . 'nothing calls its function run(); a function that is to be called is named main',
 	'a function that nobody calls');
