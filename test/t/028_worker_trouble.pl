@@ -103,17 +103,32 @@ $trouble->signal('TERM');
 $trouble->finish;
 like($log, qr/reporting again: .*not now/, 'which it had refused');
 
+# What a worker sends without waiting is refused late: its task has ended by then.
+sql(q{CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1); RAISE 'too late'; END$$});
+sql(q{CREATE TRIGGER refuse BEFORE INSERT ON noetl.event FOR EACH ROW
+	WHEN (NEW.event_type = 'action_started' AND NEW.node_name IN ('a', 'refused')) EXECUTE FUNCTION refuse_late()});
+$trouble = start_worker(\$log, '-n', 'late', '-t', 'shell', '--batch', 3);
+my $session = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'noetl-worker %s'";
+ok(wait_for(sprintf "SELECT ($session) IS NOT NULL", 'late'), 'a worker waits');
+my $pid = sql(sprintf $session, 'late');
+$refused = execute("- step: start\n  next: [a, refused]\n- step: refused\n  tool: shell\n  command: echo done\n- step: a\n  tool: shell\n  command: echo done\n");
+ok(has_said($trouble, \$log, qr/action_started was refused: .*too late/), 'it tells that the beginning of a task is refused');
+ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $refused"), 'which completes all the same');
+is(sql(sprintf $session, 'late'), $pid, 'in the same session');
+sql('DROP TRIGGER refuse ON noetl.event');
+$trouble->signal('TERM');
+$trouble->finish;
+
 # Behind a pooler a refusal ends the transaction, not the session.
 sql(q{CREATE TRIGGER refuse BEFORE INSERT ON noetl.event FOR EACH ROW
 	WHEN (NEW.event_type = 'action_completed' AND NEW.node_name = 'refused') EXECUTE FUNCTION refuse()});
 $refused = execute("- step: refused\n  tool: shell\n  command: echo done\n");
 $trouble = start_worker(\$log, '--pooler', 'yes', '-n', 'refused', '-t', 'shell', '-v');
 ok(has_said($trouble, \$log, qr/reporting again: .*not now/), 'a pooled worker tells why its result is refused');
-my $session = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'noetl-worker refused'";
-my $pid = sql($session);
+$pid = sql(sprintf $session, 'refused');
 sql('DROP TRIGGER refuse ON noetl.event');
 ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $refused"), 'its task completes, too');
-is(sql($session), $pid, 'in the same session');
+is(sql(sprintf $session, 'refused'), $pid, 'in the same session');
 $trouble->signal('TERM');
 $trouble->finish;
 
