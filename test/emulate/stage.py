@@ -14,7 +14,9 @@ SETUP = """CREATE TABLE recover_trouble (there boolean);
     SELECT noetl.create_roles();
     DO $$ BEGIN CREATE ROLE recover_starter;    -- nothing is saved as a superuser
     EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-    GRANT noetl_client TO recover_starter"""
+    GRANT noetl_client TO recover_starter;
+    CREATE INDEX ON noetl.execution (parent_execution_id);      -- for what the plays themselves ask
+    CREATE INDEX ON noetl.event (event_id)"""
 
 TREE = """WITH RECURSIVE tree AS (
     SELECT {root}::bigint AS id
