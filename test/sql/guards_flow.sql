@@ -279,6 +279,10 @@ SELECT told('- {step: s, type: wait, until: "2100-01-01", timeout: 0.01}', '{}',
 SELECT pg_sleep(0.02);
 SELECT noetl.enqueue_next(:id);
 SELECT (outcome(:id)).*;
+
+-- The result of an execution whose end is saved is what is saved, not what the worker answers.
+SELECT told('- {step: end, save: {storage: http, url: x, data: {n: "{{ 1 + 1 }}"}}}', '{"end": {"sent": true}}', 1) AS id \gset
+SELECT (outcome(:id)).*;
 SELECT count(*) FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE path LIKE 'flow/%' AND execution_id > 0;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING' AND path LIKE 'flow/%';
 SELECT count(noetl.complete(queue_id, '{}', worker_id)) > 0 AS left_over FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.path LIKE 'flow/%';
