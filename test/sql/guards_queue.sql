@@ -134,3 +134,9 @@ SELECT string_agg(regexp_replace(node_id, '^\d+:', ''), ' ' ORDER BY node_id) FR
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
 DELETE FROM noetl.queue WHERE node_type LIKE 'queue%';
+
+-- Workers that ask for other types each time leave nothing in the memory of their session.
+SELECT count(l.queue_id) FROM generate_series(1, 10) AS n, noetl.lease('w', 1, types => ARRAY(SELECT 'queue none ' || i % 2 || n FROM generate_series(1, 60) AS i)) AS l;
+SELECT used_bytes AS used FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext' \gset
+SELECT count(l.queue_id) FROM generate_series(1, 2000) AS n, noetl.lease('w', 1, types => ARRAY(SELECT 'queue none ' || i % 2 || n FROM generate_series(1, 60) AS i)) AS l;
+SELECT used_bytes - :used < 300000 AS bounded FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext';
