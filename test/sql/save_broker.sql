@@ -199,6 +199,8 @@ SELECT * FROM try('{storage: postgres, table: saved, mode: upsert, key: id, data
 SELECT * FROM try('{storage: postgres, table: saved, mode: upsert, key: "{{ none }}", data: {name: x}}');
 SELECT * FROM try('{storage: postgres, table: saved, mode: upsert, key: name, data: {name: x}}');
 SELECT * FROM try('{storage: postgres, table: saved, mode: update, key: id, data: {id: 1}}');
+SELECT * FROM try('{storage: postgres, table: saved, mode: update, key: id, data: {name: all}}');
+SELECT count(*) AS named FROM saved WHERE name = 'all';
 SELECT * FROM try('{storage: postgres, table: saved, mode: "{{ ''delete'' }}", data: {id: 1}}');
 SELECT * FROM try('{storage: postgres, table: saved, mode: upsert, key: [[1]], data: {id: 1}}');
 SELECT * FROM try('{storage: postgres, table: "{{ 1 }}", data: {id: 1}}');

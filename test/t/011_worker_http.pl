@@ -90,6 +90,7 @@ sub answer
 	return ('302 Found', "Location: file:///etc/passwd\r\n", '') if $path eq '/file';
 	return ('200 OK', $json, '"' . 'x' x 20_000_000 . '"') if $path eq '/big';
 	return ('200 OK', "Content-Type: text/plain\r\n", 'x' x (64 * 1024 * 1024 + 1)) if $path eq '/huge';
+	return ('200 OK', join('', map { "X-Much-$_: " . 'x' x 90_000 . "\r\n" } 1 .. 12), '{}') if $path eq '/heads';
 	if ($path eq '/slow')
 	{
 		sleep 60;
@@ -257,6 +258,7 @@ YAML
 	refused => request("url: http://127.0.0.1:$refused_port/\n"),
 	big => request("url: $base/big\n"),
 	huge => request("url: $base/huge\n"),
+	heads => request("url: $base/heads\n"),
 	injected => request("url: $base/echo\nheaders: {X-One: \"a\\r\\nX-Api-Key: b\"}\n"),
 	no_url => request("method: GET\n"));
 
@@ -318,6 +320,7 @@ is(outcome($job{binary}, "concat_ws(' ', jsonb_typeof(body), data ->> 'data_base
 is(outcome($job{empty}, "concat_ws(' ', data ->> 'status_code', body)"), '204 ""', 'no body');
 is(outcome($job{head}, "concat_ws(' ', result ->> 'status', body)"), 'success ""', 'HEAD');
 is(outcome($job{big}, "length(body #>> '{}')"), '20000000', 'a big body');
+like(outcome($job{heads}, 'error'), qr{^(?:the response has more than 1 MB of headers|Too large response headers: .*): GET \Q$base\E/heads$}, 'too many headers');
 is(outcome($job{huge}, 'error'), "the response is larger than 64 MB: GET $base/huge", 'one that is too big');
 
 #
