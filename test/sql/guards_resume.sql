@@ -134,6 +134,15 @@ SELECT execution_id = :child AS is_child, status FROM noetl.execution WHERE exec
 SELECT step FROM work('{"one": 5}');
 SELECT (outcome(:id)).*;
 
+-- A wait that has failed begins anew when it is resumed.
+SELECT told(E'- {step: s, type: wait, signal: p, timeout: 0.01, on_error: hold, next: end}\n- {step: end, result: "{{ s.data }}"}', '{}', 0) AS id \gset
+SELECT pg_sleep(0.02), noetl.enqueue_next(:id);
+SELECT noetl.retry(:id, 's');
+SELECT event_type, meta - 'by' AS meta FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT pg_sleep(0.02), noetl.enqueue_next(:id);
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
 -- What has begun in the evaluation that fails is withdrawn before the compensations begin.
 SELECT told(E'- {step: a, type: python, code: x, compensate: {type: python, code: undo}, next: [x, w, c]}\n- {step: x, type: playbook, path: resume/child}\n- {step: w, type: wait, signal: never}\n- {step: c, type: playbook, path: resume/nowhere}', '{}', 1) AS id \gset
 SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
