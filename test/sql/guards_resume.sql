@@ -28,6 +28,7 @@ SELECT policy, attempt, noetl.retry_delay(policy::jsonb, '{}', '{}', attempt, fa
     ('{"jitter": false, "retry_delay": 5}', 1), ('{"jitter": false, "initial_delay": "{{ attempt + 4 }}"}', 1),
     ('{"jitter": false, "retry_when": true}', 1), ('{"jitter": false, "retry_when": false}', 1), ('{"jitter": false, "retry_when": 0}', 1), ('{"jitter": false, "retry_when": []}', 1), ('{"jitter": false, "retry_when": "{{ error == ''no'' }}"}', 1),
     ('{"jitter": false, "retry_when": "{{ error == ''yes'' }}"}', 1), ('{"jitter": false, "stop_when": true}', 1), ('{"jitter": false, "stop_when": "{{ result.a == 1 }}"}', 1), ('{"jitter": false, "stop_when": ""}', 1)) v (policy, attempt);
+SELECT count(DISTINCT noetl.retry_delay('{"jitter": null, "initial_delay": 1}', '{}', '{}', 1, false, 'no', NULL)) > 1 AS jitters FROM generate_series(1, 20);
 SELECT r, noetl.retry_delay('{"jitter": false, "retry_when": "{{ status_code == 3 }}"}', '{}', '{}', 1, true, NULL, r::jsonb) AS delay
   FROM unnest(ARRAY['{"status_code": 3}', '{"data": {"status_code": 3}}', '{"data": {"data": {"status_code": 3}}}', '{"data": {"data": {"data": {"status_code": 3}}}}', '{"a": 1}', '3', 'null', '{"data": 3}']) r;
 CREATE FUNCTION refused(call text) RETURNS text LANGUAGE plpgsql AS $$

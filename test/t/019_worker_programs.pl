@@ -134,6 +134,7 @@ EOT
 	bare => execute_step(program("result = n\nif n == 1:\n    return\nresult = 0\n", "args: {n: 1}\n")),
 	falls => execute_step(program("def main(n):\n    return n + 6\nif n == 2:\n    return 0\n", "args: {n: 1}\n")),
 	prints => execute_step(program("print('told')\n")),
+	endless => execute_step(program("print('y' * 5000)\n")),
 	leaves => execute_step(program("import sys\nsys.exit(0)\n")),
 	run => execute_step(program("import os\ndef run():\n    return 1\n")),
 	nothing => execute_step(program("x = 1\n")),
@@ -195,6 +196,7 @@ is(result_of($form{returns}, 'result'), '7', 'a program that ends in return');
 is(result_of($form{bare}, 'result'), '1', 'return without a value: the variable result');
 is(result_of($form{falls}, 'result'), '7', 'a return that is not reached: main is called');
 is(result_of($form{prints}, 'result'), 'null', 'a program that only does something');
+is(join(' ', map { length } $log =~ /$form{endless}\/act#1 \| (y+)$/mg), '2000 2000 1000', 'whose lines are long, which are logged in parts');
 is(result_of($form{leaves}, 'result'), 'null', 'or exits');
 is(result_of($form{closes}, 'result', 'action_completed', 'both'), '3', 'programs that close what they print to');
 like($log, qr/heard after $_$/m, 'what the next one prints is heard') foreach 1, 2;
