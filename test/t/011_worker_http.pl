@@ -259,6 +259,7 @@ YAML
 	big => request("url: $base/big\n"),
 	huge => request("url: $base/huge\n"),
 	heads => request("url: $base/heads\n"),
+	bare_post => request("url: $base/echo\nmethod: POST\n"),
 	injected => request("url: $base/echo\nheaders: {X-One: \"a\\r\\nX-Api-Key: b\"}\n"),
 	no_url => request("method: GET\n"));
 
@@ -320,6 +321,7 @@ is(outcome($job{binary}, "concat_ws(' ', jsonb_typeof(body), data ->> 'data_base
 is(outcome($job{empty}, "concat_ws(' ', data ->> 'status_code', body)"), '204 ""', 'no body');
 is(outcome($job{head}, "concat_ws(' ', result ->> 'status', body)"), 'success ""', 'HEAD');
 is(outcome($job{big}, "length(body #>> '{}')"), '20000000', 'a big body');
+is(outcome($job{bare_post}, "body ->> 'method'"), 'POST', 'a POST without a body');
 like(outcome($job{heads}, 'error'), qr{^(?:the response has more than 1 MB of headers|Too large response headers: .*): GET \Q$base\E/heads$}, 'too many headers');
 is(outcome($job{huge}, 'error'), "the response is larger than 64 MB: GET $base/huge", 'one that is too big');
 
