@@ -194,6 +194,19 @@ $hold .= "COMMIT;\n\\q\n";
 $holder->finish;
 ok(wait_for($node, 'postgres', "SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $execution"), 'the end of a child is told to it later');
 ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due again');
+# So a child that is busy when its parent is cancelled.
+$execution = $node->safe_psql('postgres', q{SELECT noetl.execute('timer/call')});
+my $child = $node->safe_psql('postgres', "SELECT execution_id FROM noetl.execution WHERE parent_execution_id = $execution");
+($hold, $held) = ("BEGIN;\nINSERT INTO noetl.event (execution_id, event_type) VALUES ($child, 'note');\nSELECT 'held';\n", '');
+$holder = session(\$hold, \$held);
+$holder->pump until $held =~ /held/;
+$node->safe_psql('postgres', "SELECT noetl.cancel($execution)");
+is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.pending WHERE execution_id = $child"), '1', 'the child is busy');
+sleep 1;    # the timer looks meanwhile, in vain
+$hold .= "COMMIT;\n\\q\n";
+$holder->finish;
+ok(wait_for($node, 'postgres', "SELECT status = 'CANCELLED' FROM noetl.execution WHERE execution_id = $child"), 'it is cancelled later');
+ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due once more');
 $node->safe_psql('postgres', q{SELECT noetl.execute('timer/queue')});
 ok(wait_for($node, 'postgres', sprintf($failed, 'timer/queue')), 'a task is not leased in time');
 # Children and their retry.
