@@ -85,6 +85,14 @@ class OurFunction(jinja2.Undefined):
     """Undefined, but here it can be called."""
     __call__ = not_comparable
 
+    def __eq__(self, other):
+        return isinstance(other, jinja2.Undefined)
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = jinja2.Undefined.__hash__
+
 
 def shows_iterator(value):
     """Whether the text of a value has that of an iterator in it: <generator object do_items at 0x...>."""
