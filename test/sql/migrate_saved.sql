@@ -139,10 +139,12 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: kept_save/items
 workflow:
-- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], task: {type: python, code: x, save: {storage: %s, table: migrate_saved, data: {what: n}}}, next: end}
+- {step: s, type: iterator, element: n, mode: distributed, collection: [1, 2], task: {type: python, code: x, save: {storage: %s, table: migrate_saved, data: {what: n}}}, on_error: hold, next: end}
 - {step: end}
 $$, storage)) > 0 AS registered FROM unnest('{postgres,duckdb}'::text[]) AS storage;
 SELECT noetl.execute('kept_save/items', version => 1) > 0 AS started;
+SELECT * FROM saved_told('items', 2);
+SELECT count(noetl.fail(queue_id, 'nobody there', 'tester')) AS failed FROM noetl.lease('tester', 2);
 SELECT * FROM saved_told('items', 2);
 SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path IN ('kept_save/task', 'kept_save/items') AND status = 'RUNNING';
 DROP TABLE migrate_saved;
