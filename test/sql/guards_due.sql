@@ -326,6 +326,27 @@ DROP OWNED BY regress_due, regress_due_other;
 DROP ROLE regress_due, regress_due_other;
 SELECT count(*) FROM noetl.reaper_failure;
 
+-- A session forgets the names of an execution, and of its schedule, with the version of the row
+-- that had them.
+SELECT 'due/' || repeat('long', 100) AS path, repeat('name', 50) AS schedule \gset
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: %s
+workflow:
+- {step: a, type: python, code: x}
+$$, :'path')) > 0 AS registered;
+SELECT noetl.schedule(:'schedule', :'path', '@yearly') > now() AS scheduled;
+UPDATE noetl.schedule SET next_at = now() - interval '1 s' WHERE name = :'schedule';
+SELECT node_name FROM noetl.lease('w', 1, '1 hour', '{none}');
+SELECT execution_id AS id FROM noetl.execution WHERE schedule = :'schedule' \gset
+SELECT count(noetl.pause(:id, n::text)) + count(noetl.resume(:id)) AS changes FROM generate_series(1, 10) AS n;
+SELECT used_bytes AS used FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext' \gset
+SELECT count(noetl.pause(:id, n::text)) + count(noetl.resume(:id)) AS changes FROM generate_series(1, 500) AS n;
+SELECT used_bytes - :used < 50000 AS bounded FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext';
+SELECT noetl.cancel(:id);
+SELECT noetl.unschedule(:'schedule');
+
 -- Nothing is left of executions whose logs or rows were changed.
 SELECT array_agg(execution_id) AS ids FROM noetl.execution WHERE path LIKE 'due/%' \gset
 DELETE FROM noetl.event WHERE execution_id = ANY (:'ids');
