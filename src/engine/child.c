@@ -12,6 +12,7 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
@@ -75,11 +76,11 @@ start_meta(const ChildStart *start, const Event *event, Oid started_by, const ch
 }
 
 /*
- * Starts a child execution: writes its execution_start and its row, and decides
- * on the start.  Returns the number of tasks that are enqueued.
+ * Writes the execution_start of a child and its row, and decides on the start.  Returns the
+ * number of tasks that are enqueued.
  */
-int
-child_start(const BrokerState *state, const ChildStart *start)
+static int
+begin_child(const BrokerState *state, const ChildStart *start)
 {
 	Event		event;
 	const char *path;
@@ -126,6 +127,23 @@ child_start(const BrokerState *state, const ChildStart *start)
 	else
 		enqueued = evaluate_event(store, &event, true);
 	store_close(store);
+	return enqueued;
+}
+
+/*
+ * Starts a child execution.  Returns the number of tasks that are enqueued.  What that takes
+ * is freed: one statement may start as many as noetl.max_family_live allows.
+ */
+int
+child_start(const BrokerState *state, const ChildStart *start)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl child",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	int			enqueued = begin_child(state, start);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(memory);
 	return enqueued;
 }
 

@@ -202,5 +202,26 @@ foreach my $case ([ 'scale/children', $children ], [ 'scale/items', $items ])
 		"$path: and it ends");
 }
 
+# Two playbooks that call each other start all that one statement may, of which nothing is kept
+# in memory.
+$node->safe_psql('postgres', q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: scale/one
+workflow: [{step: a, type: playbook, path: scale/two, on_error: hold}]
+') > 0, noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: scale/two
+workflow: [{step: a, type: iterator, collection: [0, 1], element: n, mode: async, task: {type: playbook, path: scale/one}}]
+')});
+is( $node->safe_psql('postgres', q{
+		DO $$ BEGIN EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', format('prlimit --pid %s --data=%s', pg_backend_pid(), 80000000)); END $$;
+		SET noetl.max_family_live = 10000;
+		SELECT noetl.execute('scale/one') > 0;
+		SELECT count(*) BETWEEN 8000 AND 12000 FROM noetl.execution WHERE path IN ('scale/one', 'scale/two') AND status = 'RUNNING'}),
+	"t\nt", 'a family grows in little memory');
+
 $node->stop;
 done_testing();
