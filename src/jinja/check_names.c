@@ -66,6 +66,7 @@ walk(const TemplateNode *node, bool store, NameVisitor visit, void *arg)
 	if (node == NULL)
 		return;
 	check_stack_depth();
+	bounds_work(10);
 	switch (node->type)
 	{
 		case NODE_NAME:
@@ -168,12 +169,17 @@ check_special(Checker *c, TemplateNode *macro)
 	uint8		parameters = 0;
 	int			i;
 
+	if (macro->items.count > 2 * MAX_KEYWORDS)
+		jinja_unsupported(macro->items.items[2 * MAX_KEYWORDS]->pos,
+						  "Give it one mapping with what it needs.",
+						  "a macro has more than %d parameters", MAX_KEYWORDS);
 	walk_list(&macro->body, note_special, &names);
 	for (i = 0; i < macro->items.count; i += 2)
 	{
 		const char *name = c->template->names[macro->items.items[i]->name].name;
 		int			j;
 
+		bounds_work(i);
 		for (j = 0; j < i; j += 2)
 		{
 			if (macro->items.items[j]->name == macro->items.items[i]->name)
@@ -357,6 +363,7 @@ note_question(Checker *c, const TemplateNode *node)
 	if (node == NULL)
 		return;
 	check_stack_depth();
+	bounds_work(10);
 	if (node->type == NODE_NAME)
 		c->template->names[node->name].optional = true;
 	else if (node->type == NODE_NOT || node->type == NODE_AND || node->type == NODE_OR)

@@ -156,6 +156,9 @@ append_keyword(CallArgs *call, const char *name, int length, const Value *value)
 {
 	int			i;
 
+	if (call->nkeywords == MAX_KEYWORDS)
+		value_fail_limit("more than %d keyword arguments", MAX_KEYWORDS);
+	bounds_work(call->nkeywords);
 	for (i = 0; i < call->nkeywords; i++)
 	{
 		if (call->keywords[i].length == length &&
@@ -183,8 +186,6 @@ append_starstar(Eval *ev, const TemplateNode *node, CallArgs *call)
 	if (dict.kind != VAL_DICT)
 		value_fail("argument after ** must be a mapping, not %s", value_type(&dict));
 	dict_deform(dict.u.dict, dict.flags);
-	if (dict.u.dict->count > 1000)
-		value_fail_limit("more than 1000 keyword arguments");
 	for (i = 0; i < dict.u.dict->count; i++)
 	{
 		DictEntry  *entry = &dict.u.dict->entries[i];

@@ -523,6 +523,7 @@ take_keyword(CallArgs *call, const char *name, Value *value)
 {
 	int			i;
 
+	bounds_work(call->nkeywords);
 	for (i = 0; i < call->nkeywords; i++)
 	{
 		if (strlen(name) == call->keywords[i].length &&
@@ -582,6 +583,7 @@ bind_defaults(Eval *ev, Macro *macro, Frame *frame)
 		Value		value;
 		int			k;
 
+		bounds_work(frame->count);
 		for (k = 0; k < frame->count && frame->bindings[k].name != name; k++)
 			;
 		if (frame->bindings[k].value.kind != VAL_ABSENT)

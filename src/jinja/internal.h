@@ -40,6 +40,9 @@ typedef struct CallArgs
 
 #define MAX_PARAMS 8
 
+/* The most keyword arguments of a call, and parameters of a macro: each search is linear. */
+#define MAX_KEYWORDS 1000
+
 /*
  * argv[0] is what the filter, test or method is applied to, argv[1..] the
  * parameters in order; VAL_ABSENT where none was given.

@@ -364,6 +364,7 @@ field_argument(BraceFormat *f, const char *name, int length)
 			value_fail("replacement index %d out of range for positional args tuple", i);
 		return f->call->args[i];
 	}
+	bounds_work(f->call->nkeywords);
 	for (i = 0; i < f->call->nkeywords; i++)
 	{
 		if (f->call->keywords[i].length == length &&
