@@ -317,7 +317,7 @@ like(result_with("tool: llm\nbase_url: http://127.0.0.1:$port/ok\nprompt: hi\n",
 #
 my $mcp = program('mcp-server', <<'EOT');
 #!/usr/bin/env python3
-import json, os, sys
+import json, os, subprocess, sys
 def send(message):
     print(json.dumps(dict(message, jsonrpc="2.0")), flush=True)
 ready = False
@@ -339,7 +339,7 @@ for line in sys.stdin:
         elif name == "bad":
             send({"id": m["id"], "result": {"isError": True, "content": [{"type": "text", "text": "will not"}]}})
         elif name == "die":
-            print("out of tea", file=sys.stderr, flush=True)
+            subprocess.Popen(["sh", "-c", "sleep 0.3; echo out of tea >&2"], stdout=subprocess.DEVNULL)
             os._exit(4)
         else:
             send({"id": m["id"], "error": {"code": -32602, "message": "unknown tool"}})
