@@ -175,13 +175,14 @@ ok(settled(), 'one connection waits');
 is(sql(q{SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'}),
 	't', 'without a snapshot');
 # what the pages were told at their opening is over
-listen_for(qr/never/, 3, @lists);
-$_->{heard} = '' foreach @lists, @shown, $other, $curious;
+my @all = (@lists, @shown, $other, $curious);
+listen_for(qr/never/, 3, @all);
+$_->{heard} = '' foreach @all;
 my $queries = q{SELECT string_agg(pid || ' ' || query_start, ',' ORDER BY pid) FROM pg_stat_activity WHERE application_name LIKE 'noetl-console%'};
 my $before = sql($queries);
-sleep 4;
+my @told = listen_for(qr/data:/, 4, @all);
 is(sql($queries), $before, 'while nothing happens, the console asks the database for nothing');
-is(join('', map { $_->{heard} } @lists, @shown), '', 'and tells the pages nothing');
+is(scalar @told, 0, 'and tells the pages nothing');
 
 sql("SET ROLE ann; SELECT noetl.cancel($mine)");
 is(scalar listen_for(qr/data: changed/, 60, @lists, @shown), 8, 'when something has happened, lists and the pages about it are told');
