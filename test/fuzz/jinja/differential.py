@@ -255,6 +255,9 @@ class Case:
             # what looks for a pair among the items of a map hashes the first of the two; ours are a list
             if "unhashable" in str(e) and ".items()" in self.template:
                 return None
+            # Python finds it in its program, also where that is never run; ours where it is called
+            if "keyword argument repeated" in str(e):
+                return None
             return "error", "%s: %s" % (type(e).__name__, e)
 
     def oracle(self):
