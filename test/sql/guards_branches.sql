@@ -179,3 +179,39 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) V
 SELECT parent_event_id = (SELECT event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started') FROM noetl.event WHERE execution_id = :id AND event_type = 'step_completed';
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT count(*) FROM noetl.verify(:id);
+
+-- A task of an execution that nobody has started on behalf of another has no parent.
+SELECT noetl.execute('branches/child') AS id \gset
+SELECT parent_execution_id IS NULL AS nobody, context - 'execution_id' FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
+-- What the child of an item has done is saved only when the child has completed.
+SELECT noetl.execute('branches/parent') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{stray}');
+SELECT action ->> 'type' FROM noetl.queue WHERE execution_id = :id;
+SELECT event_type, replace(node_id, :'id', ''), error FROM noetl.event WHERE execution_id = :id AND error IS NOT NULL ORDER BY event_id;
+
+-- A rule that a table has got makes something else of a statement that was allowed before.
+CREATE ROLE regress_ruled;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_ruled;
+GRANT INSERT ON noetl.event TO regress_ruled;
+CREATE TABLE ruled (n int);
+ALTER TABLE ruled OWNER TO regress_ruled;
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: branches/ruled
+workflow:
+- {step: a, type: sql, command: "INSERT INTO public.ruled VALUES (1)"}') > 0;
+SET ROLE regress_ruled;
+SELECT noetl.execute('branches/ruled') AS id \gset
+RESET ROLE;
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+CREATE RULE also AS ON INSERT TO ruled DO ALSO NOTIFY ruled;
+SET ROLE regress_ruled;
+SELECT noetl.execute('branches/ruled') AS id \gset
+RESET ROLE;
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM ruled;
+DROP OWNED BY regress_ruled;
+DROP ROLE regress_ruled;

@@ -214,10 +214,12 @@ $environment =~ s/^/  /mg;
 my %program = (
 	shell => execute_step("tool: shell\nenv: {OWN: own, HOME: /}\ncommand: 'env | grep -E \"planted|PASSED|OWN|^HOME|^PATH\" | sort | sed \"s/=.*:.*/=.../\"'\n"),
 	python => execute_step("tool: python\ncode: |\n$environment"),
+	said => execute_step("tool: python\ncode: |\n  raise ValueError('not taken: ' + 'planted-' + 'password')\n"),
 	parent => execute_step("tool: shell\ncommand: cat /proc/\$PPID/environ\n"));
 drain('--pass-env', 'PASSED,NOT_THERE');
 is(result_of($program{shell}, "result #>> '{data,stdout}'"), "HOME=/\nOWN=own\nPASSED=passed\nPATH=...\n", 'what a shell command sees of the environment');
 is(result_of($program{python}, 'result'), '{"PASSED": "passed"}', 'and a python program');
+is(result_of($program{said}, 'error', 'action_error'), 'ValueError: not taken: [redacted] (line 1)', 'the password of the worker in an error');
 SKIP:
 {
 	skip 'root reads everything', 1 if $< == 0;

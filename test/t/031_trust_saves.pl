@@ -205,5 +205,16 @@ my $count = '{storage: postgres, statement: "INSERT INTO public.counted SELECT w
 as_role('mallory', "$report1 $report2");
 is($node->safe_psql('postgres', q{SELECT string_agg(id || n, ' ' ORDER BY id) FROM counted}), 'mallory1 starter1', 'policies see the role of the execution');
 
+# A time without a zone is one of the server, which its configuration names, and not of the session.
+$node->safe_psql('postgres', q{
+	ALTER ROLE mallory RESET timezone;
+	ALTER DATABASE postgres RESET timezone});
+as_role('mallory', q{
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: trust/wait, workflow: [{step: a, type: wait, until: "2100-01-02 09:00"}]}');
+	SET timezone = 'America/New_York';
+	SELECT noetl.execute('trust/wait')});
+is($node->safe_psql('postgres', q{SELECT due_at AT TIME ZONE 'UTC' FROM noetl.run JOIN noetl.execution USING (execution_id) WHERE path = 'trust/wait'}),
+	'2100-01-02 00:00:00', 'a wait until a time of the server');
+
 $node->stop;
 done_testing();

@@ -124,6 +124,7 @@ sub with_cookie { my ($cookie, $path) = @_; return request({ %$console, cookies 
 my $session = $ann->{cookies}{noetl_session};
 is(with_cookie("noetl_session=$session"), 200, 'the cookie of a session');
 is(with_cookie("a=b;  noetl_session=$session; c=d"), 200, 'among others');
+is(with_cookie("other_session=" . 'a' x 64 . "; noetl_session=$session"), 200, 'after one whose name is as long');
 is(with_cookie($_), 303, 'what is none: ' . substr($_, 0, 20)) foreach "noetl_session$session", "noetl_sessionx$session", "xnoetl_session=$session", "noetl_session=${session}0",
   'noetl_session=' . 'f' x 3000, 'noetl_session=' . substr($session, 1), 'noetl_session=', 'noetl_session';
 like(request({ %$console, cookies => {} }, 'GET', '/login', headers => { Cookie => 'noetl_login=' . 'Z' x 64 })->{content}, qr/name="csrf" value="[0-9a-f]{64}"/, 'a login takes no token that is none');
