@@ -100,6 +100,20 @@ while ($tries++ < 30)
 cmp_ok($tries, '<=', 30, 'within 100 ms of their time');
 note("20 waits, late by (median, worst) $late ms; try $tries");
 
+# Executions that wait for a rate begin in their turn, without any client.
+sql(q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: t/paced
+limits: {name: paced, rate: {limit: 1, per: second}}
+workflow:
+- {step: a, type: paced, code: x}
+');
+	SELECT noetl.execute('t/paced') FROM generate_series(1, 3)});
+ok(defined wait_for(q{SELECT count(*) = 3 FROM noetl.queue WHERE node_type = 'paced'}, 30), 'executions that wait for a rate begin');
+sql(q{SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path = 't/paced'});
+
 # ---------------------------------------------------------------------------
 # A client waits for an end
 # ---------------------------------------------------------------------------
