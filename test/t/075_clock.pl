@@ -63,6 +63,9 @@ $node->stop('immediate');
 start_under_clock($node);
 ($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 100)");
 is($error, '', 'nor do they repeat after a crash while the clock is back');
+set_clock($begin - time);
+($status, $out, $error) = $node->psql('postgres', "SELECT count(noetl.execute('line')) FROM generate_series(1, 1500)");
+is($error, '', 'nor when it is then as it was before the crash');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT noetl.verify(execution_id) FROM noetl.execution ORDER BY execution_id DESC LIMIT 50) AS v'), '0', 'and the logs agree');
 
 # What waits for 50 min is due at once when the clock goes forward.
