@@ -211,3 +211,20 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RU
 SELECT count(noetl.complete(queue_id, '{}', worker_id)) > 0 AS left_over FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.path LIKE 'resume/%';
 DROP FUNCTION migrated(text, text), retried(bigint, jsonb), refused(text), log_of(bigint, text), outcome(bigint), told(text, jsonb, int);
 RESET client_min_messages;
+
+-- Attempts of a redrive are counted anew, also by the policy of the step.
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: resume/anew
+workflow:
+- {step: a, type: anew, code: x, retry: {max_attempts: 2, initial_delay: 0, retry_when: "{{ attempt < 2 }}"}}') > 0 AS registered;
+SELECT noetl.execute('resume/anew') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{anew}');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{anew}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.redrive(:id) IS NOT NULL AS redriven;
+SELECT attempts, attempts_before, max_attempts, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{anew}');
+SELECT attempts, attempts_before, max_attempts, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{anew}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
