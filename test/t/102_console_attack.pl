@@ -147,6 +147,7 @@ my $reader = login($shown, 'ann', 'ann pw');
 is_deeply([ grep { $_->{status} != 403 } map { post($reader, $_->[0], [ csrf => $reader->{csrf}, @{ $_->[1] } ]) } @posts ], [],
 	'a console that only shows refuses every action');
 unlike(get($reader, $_)->{content}, qr/<form[^>]* method="post" action="(?!\/logout|\/editor)/, "and offers none in $_") foreach @pages[0 .. 13];
+is(post($reader, '/lint', [ csrf => $reader->{csrf}, content => 'nothing: 1' ])->{status}, 200, 'but one that changes nothing');
 is(state_of_all(), $before, 'nothing has changed');
 
 # Two tenants
