@@ -19,7 +19,8 @@ copy_tree()
     rm -rf "$1"
     mkdir -p "$1"
     tar -C "$tree" --exclude-vcs --exclude=./build --exclude=./results --exclude='*.o' \
-        --exclude='*.bc' --exclude='*.so' --exclude='*.d' --exclude=noetl-worker -cf - . | tar -C "$1" -xf -
+        --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
+        --exclude=./src/worker/noetl-worker --exclude=./src/console/noetl-console -cf - . | tar -C "$1" -xf -
 }
 
 # What is done with each version; $1 is its number, the directory the copy.
