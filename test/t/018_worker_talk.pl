@@ -5,6 +5,9 @@
 use strict;
 use warnings;
 
+# As in a terminal, whatever started the tests.
+$SIG{HUP} = 'DEFAULT';
+
 use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
