@@ -112,10 +112,11 @@ check_started(Report *report, const Run *run, const Step *old, const Step *new)
 		say(report, "info", old->name, run->is_task ?
 			"it is %s as step \"%s\" and keeps the action that it was enqueued with" :
 			"it is %s as step \"%s\"", state_name(run), new->name);
-		/* what is held does its work anew */
-		if (run->state != RUN_HELD && old->kind == STEP_ITERATOR)
+		if (run->state == RUN_HELD)
+			return;				/* its work is done anew, or its save */
+		if (old->kind == STEP_ITERATOR)
 			check_saves(report, old->name, old->iterator->body, new->iterator->body, true);
-		else if (run->state != RUN_HELD)
+		else
 			check_saves(report, old->name, old, new, false);
 	}
 }

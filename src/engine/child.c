@@ -131,8 +131,9 @@ begin_child(const BrokerState *state, const ChildStart *start)
 }
 
 /*
- * Starts a child execution.  Returns the number of tasks that are enqueued.  What that takes
- * is freed: one statement may start as many as noetl.max_family_live allows.
+ * Starts a child execution.  Returns the number of tasks that are enqueued.  The memory that
+ * the start takes is freed when it is done: one statement may start as many children, and
+ * theirs, as noetl.max_family_live allows.
  */
 int
 child_start(const BrokerState *state, const ChildStart *start)
