@@ -14,7 +14,7 @@ declare -A outcome
 failures=0
 
 # The sources alone: what was compiled here is of no use elsewhere.
-copy_tree()
+copy_sources()
 {
     rm -rf "$1"
     mkdir -p "$1"
@@ -44,7 +44,7 @@ check_version()
     log=$(mktemp)
     if usable_pg_config "/usr/lib/postgresql/$version/bin/pg_config"; then
         root=$(mktemp -d)
-        copy_tree "$root/noetl"
+        copy_sources "$root/noetl"
         (cd "$root/noetl" && bash -c "$steps" check "$version") 2>&1 | tee "$log"
         status=${PIPESTATUS[0]}
         rm -rf "$root"
@@ -60,7 +60,7 @@ check_version()
             outcome[$version]="not checked: no $suite to check it in"
             return
         fi
-        copy_tree "$root/root/noetl"
+        copy_sources "$root/root/noetl"
         in_release "$root" bash -c "cd /root/noetl && $steps" check "$version" 2>&1 | tee "$log"
         status=${PIPESTATUS[0]}
     fi
