@@ -149,6 +149,21 @@ $node->restart;
 ok(wait_for($node, 'postgres', sprintf($failed, 'timer/execution')),
 	'what became due while the server was down is done after its start');
 
+# Does something while another session has an execution, which is left to it.
+sub while_busy
+{
+	my ($execution, $statement, $name) = @_;
+	my ($hold, $held) = ("BEGIN;\nINSERT INTO noetl.event (execution_id, event_type) VALUES ($execution, 'note');\nSELECT 'held';\n", '');
+	my $holder = session(\$hold, \$held);
+	$holder->pump until $held =~ /held/;
+	$node->safe_psql('postgres', $statement);
+	is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.pending WHERE execution_id = $execution"), '1', $name);
+	sleep 1;    # the timer looks meanwhile, in vain
+	$hold .= "COMMIT;\n\\q\n";
+	$holder->finish;
+	return;
+}
+
 # A lease that is lost to a timeout, a retry, and so on until it fails.
 my $execution = $node->safe_psql('postgres',
 	q{SELECT noetl.execute('timer/step')});
@@ -184,27 +199,13 @@ $node->safe_psql('postgres', "SELECT noetl.cancel($execution)");
 $execution = $node->safe_psql('postgres', q{SELECT noetl.execute('timer/call')});
 $node->safe_psql('postgres', q{SELECT noetl.lease('w', 1, '1 h', '{http}')});
 ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due');
-my ($hold, $held) = ("BEGIN;\nINSERT INTO noetl.event (execution_id, event_type) VALUES ($execution, 'note');\nSELECT 'held';\n", '');
-my $holder = session(\$hold, \$held);
-$holder->pump until $held =~ /held/;
-$node->safe_psql('postgres', q{SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE node_type = 'http'});
-is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.pending WHERE execution_id = $execution"), '1', 'the parent is busy');
-sleep 1;    # the timer looks meanwhile, in vain
-$hold .= "COMMIT;\n\\q\n";
-$holder->finish;
+while_busy($execution, q{SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE node_type = 'http'}, 'the parent is busy');
 ok(wait_for($node, 'postgres', "SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $execution"), 'the end of a child is told to it later');
 ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due again');
 # So a child that is busy when its parent is cancelled.
 $execution = $node->safe_psql('postgres', q{SELECT noetl.execute('timer/call')});
 my $child = $node->safe_psql('postgres', "SELECT execution_id FROM noetl.execution WHERE parent_execution_id = $execution");
-($hold, $held) = ("BEGIN;\nINSERT INTO noetl.event (execution_id, event_type) VALUES ($child, 'note');\nSELECT 'held';\n", '');
-$holder = session(\$hold, \$held);
-$holder->pump until $held =~ /held/;
-$node->safe_psql('postgres', "SELECT noetl.cancel($execution)");
-is($node->safe_psql('postgres', "SELECT count(*) FROM noetl.pending WHERE execution_id = $child"), '1', 'the child is busy');
-sleep 1;    # the timer looks meanwhile, in vain
-$hold .= "COMMIT;\n\\q\n";
-$holder->finish;
+while_busy($child, "SELECT noetl.cancel($execution)", 'the child is busy');
 ok(wait_for($node, 'postgres', "SELECT status = 'CANCELLED' FROM noetl.execution WHERE execution_id = $child"), 'it is cancelled later');
 ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due once more');
 $node->safe_psql('postgres', q{SELECT noetl.execute('timer/queue')});
