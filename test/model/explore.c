@@ -14,8 +14,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 #include "utils/pg_crc.h"
+#include "utils/timestamp.h"
 
 #include "simulate/internal.h"
 
