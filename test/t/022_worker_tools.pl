@@ -339,6 +339,7 @@ for line in sys.stdin:
         elif name == "bad":
             send({"id": m["id"], "result": {"isError": True, "content": [{"type": "text", "text": "will not"}]}})
         elif name == "die":
+            os.write(2, b"caf\xe9\n")
             subprocess.Popen(["sh", "-c", "sleep 0.3; echo out of tea >&2"], stdout=subprocess.DEVNULL)
             os._exit(4)
         else:
@@ -350,7 +351,7 @@ like(result_with("${server}call: add\ndata: {a: 2, b: 3}\n", @mcp), qr/"text": "
 like(result_with("${server}list: true\n", @mcp), qr/"tools": \[\{"name": "add"\}\]/, 'mcp: the tools of a server');
 like(result_with("${server}call: bad\n", @mcp), qr/^mcp: will not$/, 'mcp: a tool that fails');
 like(result_with("${server}call: none\n", @mcp), qr/^mcp: unknown tool$/, 'mcp: an error of the protocol');
-like(result_with("${server}call: die\n", @mcp), qr/^mcp: the server exited with code 4: out of tea$/,
+like(result_with("${server}call: die\n", @mcp), qr/^mcp: the server exited with code 4: caf\S+ out of tea$/,
 	'mcp: a server that ends');
 like(result_with("tool: mcp\ncommand: /no/such/server\ncall: x\n", @mcp), qr{^mcp: could not start "/no/such/server"},
 	'mcp: a server that is not there');
