@@ -129,7 +129,8 @@ check-assertions:
 
 mutants:
 	@COUNT='$(or $(COUNT),20)' SEED='$(filter-out random,$(SEED))' FILES='$(FILES)' LIST='$(LIST)' TESTS='$(TESTS)' \
-		NAME='$(NAME)' AGAIN='$(AGAIN)' TRIED='$(TRIED)' MOST_SECONDS='$(MOST_SECONDS)' LEAST='$(LEAST)' \
+		NAME='$(NAME)' NAMES='$(abspath $(NAMES))' AGAIN='$(AGAIN)' TRIED='$(TRIED)' MOST_SECONDS='$(MOST_SECONDS)' \
+		LEAST='$(LEAST)' \
 		$(here)/test/mutants/run
 
 SEEDS = 50
