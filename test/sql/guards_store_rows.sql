@@ -1,0 +1,138 @@
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+SET statement_timeout = '30 s';
+-- Tasks, items and events that are not the only ones of their kind: each is taken for itself.
+CREATE FUNCTION pg_temp.done(type text, result jsonb DEFAULT '1', most int DEFAULT 1) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(noetl.complete(queue_id, result, 'w')) FROM noetl.lease('w', most, types => ARRAY['srow' || type])
+$$;
+CREATE FUNCTION pg_temp.tasks(which bigint, type text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(regexp_replace(node_id, '^\d+:', '') || ' ' || status, ', ' ORDER BY node_id) FROM noetl.queue WHERE execution_id = which AND node_type = 'srow' || type
+$$;
+
+-- A task that is kept back when its execution fails gives up its slot.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/fails
+workflow:
+- {step: a, type: srowa, code: x, next: [b, c]}
+- {step: b, type: srowb, code: x, limits: {name: srow, concurrency: 5}}
+- {step: c, type: srowc, code: x, input: "{{ 1 / 0 }}"}
+$$) > 0;
+SELECT noetl.execute('srow/fails') AS id \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{srowa}') \gset
+SELECT * FROM noetl.complete_and_lease(:task, '1', 'w', types => '{srowx}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM noetl.slot WHERE name = 'srow';
+
+-- A report about an item that waits for the broker, and names no visit, is about the oldest one
+-- that runs when its turn comes.  Beside many tasks an item is no task of a step.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/visits
+workflow:
+- {step: start, next: [a, b, %1$s]}
+- {step: a, type: srowa, code: x, next: each}
+- {step: b, type: srowb, code: x, next: each}
+%2$s
+- {step: each, type: iterator, join: each, collection: [1, 2], element: n, mode: distributed, concurrency: 2, task: {type: srowi, code: x}, next: end}
+- {step: end}
+$$, (SELECT string_agg('s' || i, ', ') FROM generate_series(1, 20) i), (SELECT string_agg(format('- {step: s%s, type: srows, code: x}', i), E'\n') FROM generate_series(1, 20) i))) > 0;
+SELECT noetl.execute('srow/visits') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '1'), (:id, 'action_completed', 'b', '1');
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, result) VALUES (:id, 'action_completed', 'each', 1, '7');
+RESET noetl.broker;
+SELECT noetl.enqueue_next() >= 0;
+SELECT pg_temp.tasks(:id, 'i');
+SELECT * FROM noetl.verify(:id);
+SELECT pg_temp.done('i');
+SELECT pg_temp.tasks(:id, 'i');
+SELECT pg_temp.done('i'), pg_temp.done('i'), pg_temp.done('s', most => 20);
+SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND (node_name = 'each' OR event_type LIKE 'execution_%') ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+
+-- An end that waits for the broker, and whose event is gone, ends nothing.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/one
+workflow:
+- {step: a, type: srowa, code: x}
+$$) > 0;
+SELECT noetl.execute('srow/one') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_failed');
+DELETE FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_failed';
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
+RESET noetl.broker;
+SELECT event_type, meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT noetl.enqueue_next() >= 0;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- The value of a visit whose report has a parent of no node.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/parallel
+workflow:
+- {step: start, next: [x, y, z]}
+- {step: x, type: srowx, code: x, next: t}
+- {step: y, type: srowy, code: x, next: t}
+- {step: z, type: srowz, code: x, next: last}
+- {step: t, type: srowt, code: x, join: each}
+- {step: last, type: srowl, code: x, input: "{{ t }}"}
+$$) > 0;
+SELECT noetl.execute('srow/parallel') AS id \gset
+SELECT pg_temp.done('x'), pg_temp.done('y');
+INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:id, 'note', 'COMPLETED') RETURNING event_id AS note \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, parent_event_id, result) VALUES (:id, 'action_completed', 't', :note, '5');
+INSERT INTO noetl.event (execution_id, event_type, node_name, parent_event_id, result) VALUES (:id, 'action_completed', 't', :note, '6');
+SELECT pg_temp.done('z');
+SELECT regexp_replace(node_id, '^\d+:', ''), action ->> 'data' FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- What a child returns is the value of the last step that it has completed with an action,
+-- whatever else its log says.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/parent
+workflow:
+- {step: call, type: playbook, path: srow/child, next: end}
+- {step: end, result: "{{ call }}"}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/child
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: srowa, code: x, next: n}
+- {step: n, join: each, next: [m, {when: false, step: c}]}
+- {step: m, join: each, type: noop}
+- {step: b, type: srowb, code: x, on_error: n}
+- {step: c, type: srowc, code: x}
+$$) > 0;
+CREATE FUNCTION pg_temp.returned(changes jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    parent bigint := noetl.execute('srow/parent');
+    child bigint := (SELECT execution_id FROM noetl.execution WHERE parent_execution_id = parent);
+BEGIN
+    PERFORM pg_temp.done('a', '{"a": 1}');
+    ALTER TABLE noetl.event DISABLE TRIGGER USER;
+    INSERT INTO noetl.event SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', noetl.next_id(), 'created_at', clock_timestamp(), 'node_id', child || ':c', 'node_name', 'c', 'result', 7) || changes)).*
+      FROM noetl.event e WHERE execution_id = child AND event_type = 'step_completed' AND node_name = 'a';
+    ALTER TABLE noetl.event ENABLE TRIGGER USER;
+    PERFORM noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{srowb}');
+    RETURN (SELECT status || ' ' || coalesce(result::text, error) FROM noetl.execution WHERE execution_id = parent);
+END $$;
+SELECT changes, pg_temp.returned(changes) FROM unnest(ARRAY['{"meta": {}}', '{"node_name": null}', '{"node_name": "nobody"}', '{"catalog_id": null}', '{"meta": {"ignored": "by hand"}}']::jsonb[]) changes;
+
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'srow/%' AND status = 'RUNNING';
+DELETE FROM noetl.queue WHERE node_type LIKE 'srow%';
+-- What was forged is no story of the broker's.
+DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'srow/%';
+DELETE FROM noetl.execution WHERE path LIKE 'srow/%';
