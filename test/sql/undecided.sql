@@ -186,3 +186,4 @@ SELECT noetl.enqueue_next(:x);
 SELECT status FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM noetl.verify(:x);
 DROP FUNCTION quietly, log_of;
+DELETE FROM noetl.reaper_failure WHERE execution_id = :x;
