@@ -44,3 +44,27 @@ SELECT node_name FROM noetl.lease('w', 3, types => '{marktype}');
 SELECT node_name FROM noetl.lease('w', types => '{marktype}');
 SELECT node_name FROM noetl.lease('w', types => '{markother}');
 DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
+
+-- Databases that were made from one another have turns of their own.
+SELECT current_database() AS home \gset
+CREATE DATABASE marks_one;
+\c marks_one
+SET client_min_messages = warning;
+CREATE EXTENSION noetl;
+\c :home
+CREATE DATABASE marks_two TEMPLATE marks_one;
+\c marks_one
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, fair_key)
+SELECT 1, 1, '1:a', 'a', 'marktype', '{}', k FROM unnest('{x,y,x,y}'::text[]) k;
+\c marks_two
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, fair_key)
+SELECT 1, 1, '1:a', 'a', 'marktype', '{}', k FROM unnest('{x,y,x,y}'::text[]) k;
+SELECT fair_key FROM noetl.lease('w');
+\c marks_one
+SELECT fair_key FROM noetl.lease('w');
+SELECT fair_key FROM noetl.lease('w');
+\c marks_two
+SELECT fair_key FROM noetl.lease('w');
+\c :home
+DROP DATABASE marks_one;
+DROP DATABASE marks_two;

@@ -131,6 +131,23 @@ BEGIN
 END $$;
 SELECT changes, pg_temp.returned(changes) FROM unnest(ARRAY['{"meta": {}}', '{"node_name": null}', '{"node_name": "nobody"}', '{"catalog_id": null}', '{"meta": {"ignored": "by hand"}}']::jsonb[]) changes;
 
+-- A CHECK of a user is asked for each value anew, however like the last one that is: of the same
+-- length, or its beginning.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/%1$s
+workflow:
+- {step: start, next: [%1$s, bad]}
+- {step: %1$s, type: srowa, code: x}
+- {step: bad, type: srowa, code: x}
+$$, name)) > 0 FROM unnest('{bqd,badlly}'::text[]) name;
+ALTER TABLE noetl.queue ADD CONSTRAINT srow_check CHECK (node_name <> 'bad');
+SELECT noetl.execute('srow/bqd');
+SELECT noetl.execute('srow/badlly');
+ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
+SELECT count(*) FROM noetl.queue WHERE node_name = 'bad';
+
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'srow/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'srow%';
 -- What was forged is no story of the broker's.
