@@ -245,6 +245,8 @@ run_steps()
             rm -rf "$work/tap" && start_server "$work" || abort
             drop_leftovers
         else
+            # pg_regress makes its database anew, but not the roles that tests have left
+            [ "$suite" != regress ] || drop_leftovers
             SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names \
                 INJECTION_SPECS=$names PROGRAMS=$names run_suite "$suite"
         fi

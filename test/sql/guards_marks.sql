@@ -45,6 +45,72 @@ SELECT node_name FROM noetl.lease('w', types => '{marktype}');
 SELECT node_name FROM noetl.lease('w', types => '{markother}');
 DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
 
+-- A ready task that was seen, and not taken because a more urgent one came first, comes before
+-- what is made ready later.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/urgent
+workflow:
+- {step: a, type: markt, code: x, next: b}
+- {step: b, type: markt, code: x, priority: 9, next: c}
+- {step: c, type: markt, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/other
+workflow:
+- {step: other, type: markt, code: x, priority: 5}
+$$) > 0;
+SELECT noetl.execute('marks/urgent') AS id \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{markt}') \gset
+SELECT noetl.execute('marks/other') > 0;
+SELECT queue_id AS task, node_name FROM noetl.complete_and_lease(:task, '1', 'w', types => '{markt}') \gset
+SELECT :'node_name';
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', types => '{markt}');
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'marks/%' AND status = 'RUNNING';
+
+-- Tasks whose rows are gone, with their pages, are not there, whichever is asked for.
+SELECT count(noetl.execute('marks/other')) FROM generate_series(1, 3);
+SELECT array_agg(queue_id) AS tasks FROM noetl.lease('w', 3, types => '{markt}') \gset
+DELETE FROM noetl.queue;
+VACUUM noetl.queue;
+SELECT noetl.complete(task, '1', 'w') FROM unnest(:'tasks'::bigint[]) task;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'marks/%' AND status = 'RUNNING';
+
+-- No event is lost in an execution with ids that a client has chosen, and more than one page has.
+SELECT noetl.execute('marks/other') AS id \gset
+INSERT INTO noetl.event (execution_id, event_id, event_type, status) VALUES (:id, :id + (1::bigint << 50), 'note', 'COMPLETED');
+INSERT INTO noetl.event (execution_id, event_type, status) SELECT :id, 'note', 'COMPLETED' FROM generate_series(1, 1000);
+SELECT count(*), count(*) FILTER (WHERE later) FROM (SELECT created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM noetl.event WHERE execution_id = :id) e;
+SELECT noetl.cancel(:id);
+
+-- A step that waits for its next attempt has it as late in another version.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/child
+workflow:
+- {step: a, type: markt, code: x}
+$$) > 0;
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/parent
+description: v%s
+workflow:
+- {step: call, type: playbook, path: marks/child, retry: {max_attempts: 2, initial_delay: 3600, jitter: false}}
+$$, v)) > 0 FROM generate_series(1, 2) v;
+SELECT noetl.execute('marks/parent', version => 1) AS id \gset
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', types => '{markt}');
+SELECT state, due_at > now() FROM noetl.run WHERE execution_id = :id;
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT state, due_at > now() FROM noetl.run WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
+
 -- Databases that were made from one another have turns of their own.
 SELECT current_database() AS home \gset
 CREATE DATABASE marks_one;
