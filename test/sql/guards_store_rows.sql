@@ -148,6 +148,55 @@ SELECT noetl.execute('srow/badlly');
 ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
 SELECT count(*) FROM noetl.queue WHERE node_name = 'bad';
 
+-- A rate of which a whole burst may begin again, and that nothing waits for, is forgotten.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/pace
+workflow:
+- {step: a, type: srowa, code: x, limits: {name: srow_pace, rate: {limit: 1, per: hour, burst: 1}}}
+$$) > 0;
+SELECT noetl.execute('srow/pace') AS id \gset
+SELECT count(*) FROM noetl.limit_pace WHERE name = 'srow_pace';
+UPDATE noetl.limit_pace SET due_at = now() - interval '1 s', full_at = now() - interval '1 s' WHERE name = 'srow_pace';
+SELECT noetl.enqueue_next() >= 0;
+SELECT count(*) FROM noetl.limit_pace WHERE name = 'srow_pace';
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.limit_pace WHERE name = 'srow_pace';
+
+-- The end of an execution serves all limits of which it had slots.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/limit_%1$s
+workflow:
+- {step: start, next: [%2$s]}
+- {step: p, type: srowa, code: x, limits: {name: srow_p, concurrency: 1}}
+- {step: q, type: srowa, code: x, limits: {name: srow_q, concurrency: 1}}
+$$, name, next)) > 0 FROM (VALUES ('p', 'p'), ('q', 'q'), ('both', 'p, q')) v (name, next);
+SELECT noetl.execute('srow/limit_both') AS both \gset
+SELECT noetl.execute('srow/limit_p') AS p, noetl.execute('srow/limit_q') AS q \gset
+SELECT node_name, status FROM noetl.queue WHERE execution_id IN (:p, :q) ORDER BY 1;
+SELECT noetl.cancel(:both);
+SELECT node_name, status FROM noetl.queue WHERE execution_id IN (:p, :q) ORDER BY 1;
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:p, :q]) id;
+
+-- A worker that begins a task which is paused has its slot, which nobody else is given.
+SELECT noetl.execute('srow/limit_p') AS p \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{srowa}');
+SELECT noetl.execute('srow/limit_p') AS p \gset
+SELECT noetl.pause(:p);
+SELECT count(*) FROM noetl.slot WHERE name = 'srow_p';
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:p, 'action_started', 'p', 'w');
+SELECT noetl.execute('srow/limit_p') AS next \gset
+SELECT status FROM noetl.queue WHERE execution_id IN (:p, :next) ORDER BY execution_id;
+SELECT count(*) FROM noetl.slot WHERE name = 'srow_p' AND held;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE execution_id = :p;
+SELECT status FROM noetl.queue WHERE execution_id = :next;
+SELECT * FROM noetl.verify(:next);
+SELECT noetl.cancel(:next);
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'srow%';
+
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'srow/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'srow%';
 -- What was forged is no story of the broker's.
