@@ -111,6 +111,32 @@ SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
 DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
 
+-- What a transaction has taken away, and gives back by rolling back, is there afterwards,
+-- however often it has looked beside the gap.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/gap
+workflow:
+- {step: first, type: markg, code: x}
+$$) > 0;
+SELECT noetl.execute('marks/gap') AS id \gset
+SELECT count(nextval('noetl.queue_seq')) FROM generate_series(1, 100);
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, available_at)
+SELECT 1, 1, '1:a', 'later', 'markg', '{}', now() + interval '1 h';
+BEGIN;
+SELECT noetl.pause(:id);
+SELECT count(*) FROM noetl.lease('w', types => '{markg}');
+SELECT pg_sleep(0.02);
+SELECT count(*) FROM noetl.lease('w', types => '{markg}');
+ROLLBACK;
+SELECT node_name FROM noetl.lease('w', types => '{markg}');
+-- So is a task that is made ready again by hand.
+UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL WHERE execution_id = :id;
+SELECT node_name FROM noetl.lease('w', types => '{markg}');
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
+
 -- Databases that were made from one another have turns of their own.
 SELECT current_database() AS home \gset
 CREATE DATABASE marks_one;

@@ -197,6 +197,25 @@ SELECT * FROM noetl.verify(:next);
 SELECT noetl.cancel(:next);
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'srow%';
 
+-- What users demand of rows holds for events, for new versions and for keys of starts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/demand
+workflow:
+- {step: bad, type: srowa, code: x}
+$$) > 0;
+ALTER TABLE noetl.event ADD CONSTRAINT srow_check CHECK (event_type <> 'step_started' OR node_name <> 'bad');
+SELECT noetl.execute('srow/demand');
+ALTER TABLE noetl.event DROP CONSTRAINT srow_check;
+ALTER TABLE noetl.queue ADD CONSTRAINT srow_check CHECK (worker_id <> 'bad');
+ALTER TABLE noetl.start_key ADD CONSTRAINT srow_check CHECK (key <> 'bad');
+SELECT noetl.execute('srow/demand', key => 'good') > 0;
+SELECT count(*) FROM noetl.lease('bad', types => '{srowa}');
+SELECT noetl.execute('srow/demand', key => 'bad');
+ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
+ALTER TABLE noetl.start_key DROP CONSTRAINT srow_check;
+SELECT count(*) FROM noetl.start_key WHERE path = 'srow/demand';
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'srow/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'srow%';
 -- What was forged is no story of the broker's.
