@@ -148,6 +148,34 @@ SELECT noetl.execute('srow/badlly');
 ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
 SELECT count(*) FROM noetl.queue WHERE node_name = 'bad';
 
+-- A task that a trigger of a user completes, in a part of the transaction, gives up its slot.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/%1$s
+workflow:
+- {step: %1$s, type: srow%1$s, code: x, %2$s}
+$$, name, rest)) > 0 FROM (VALUES ('held', 'limits: {name: srow_held, concurrency: 1}'), ('go', 'description: x')) v (name, rest);
+CREATE FUNCTION pg_temp.complete_held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        PERFORM noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE node_name = 'held' AND status = 'leased';
+    EXCEPTION WHEN division_by_zero THEN
+        NULL;
+    END;
+    RETURN new;
+END $$;
+SELECT noetl.execute('srow/held') AS held \gset
+SELECT noetl.execute('srow/held') AS next \gset
+SELECT count(*) FROM noetl.lease('w', types => '{srowheld}');
+CREATE TRIGGER complete_held BEFORE INSERT ON noetl.execution FOR EACH ROW WHEN (new.path = 'srow/go') EXECUTE FUNCTION pg_temp.complete_held();
+SELECT noetl.execute('srow/go') > 0;
+DROP TRIGGER complete_held ON noetl.execution;
+SELECT status FROM noetl.execution WHERE execution_id = :held;
+SELECT status FROM noetl.queue WHERE execution_id = :next;
+SELECT count(*) FROM noetl.slot WHERE name = 'srow_held';
+SELECT noetl.cancel(:next);
+
 -- A rate of which a whole burst may begin again, and that nothing waits for, is forgotten.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -197,7 +225,7 @@ SELECT * FROM noetl.verify(:next);
 SELECT noetl.cancel(:next);
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'srow%';
 
--- What users demand of rows holds for events, for new versions and for keys of starts.
+-- What users come to demand of rows holds for events, for new versions and for keys of starts.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -205,17 +233,55 @@ path: srow/demand
 workflow:
 - {step: bad, type: srowa, code: x}
 $$) > 0;
-ALTER TABLE noetl.event ADD CONSTRAINT srow_check CHECK (event_type <> 'step_started' OR node_name <> 'bad');
+SELECT count(noetl.execute('srow/demand', key => 'good' || i)) FROM generate_series(1, 2) i;
+SELECT count(*) FROM noetl.lease('w', types => '{srowa}');
+ALTER TABLE noetl.queue ADD CONSTRAINT srow_check CHECK (worker_id <> 'bad');
+SELECT count(*) FROM noetl.lease('bad', types => '{srowa}');
+ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
+SELECT count(noetl.execute('srow/demand', key => 'good' || i)) FROM generate_series(3, 4) i;
+ALTER TABLE noetl.event ADD CONSTRAINT srow_check CHECK (event_type <> 'step_started' OR node_name <> 'bad') NOT VALID;
 SELECT noetl.execute('srow/demand');
 ALTER TABLE noetl.event DROP CONSTRAINT srow_check;
-ALTER TABLE noetl.queue ADD CONSTRAINT srow_check CHECK (worker_id <> 'bad');
+SELECT count(noetl.execute('srow/demand', key => 'good' || i)) FROM generate_series(5, 6) i;
 ALTER TABLE noetl.start_key ADD CONSTRAINT srow_check CHECK (key <> 'bad');
-SELECT noetl.execute('srow/demand', key => 'good') > 0;
-SELECT count(*) FROM noetl.lease('bad', types => '{srowa}');
 SELECT noetl.execute('srow/demand', key => 'bad');
-ALTER TABLE noetl.queue DROP CONSTRAINT srow_check;
 ALTER TABLE noetl.start_key DROP CONSTRAINT srow_check;
-SELECT count(*) FROM noetl.start_key WHERE path = 'srow/demand';
+SELECT key FROM noetl.start_key WHERE path = 'srow/demand' ORDER BY 1;
+DELETE FROM noetl.start_key WHERE path = 'srow/demand';
+
+-- A trigger of a user sees the events that led to the row that it is called for.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/seen
+workflow:
+- {step: a, type: srowa, code: x, next: b}
+- {step: b, type: srowa, code: x}
+$$) > 0;
+CREATE TABLE srow_seen (node_name text, events text);
+CREATE FUNCTION pg_temp.see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO srow_seen SELECT new.node_name, string_agg(event_type, ' ' ORDER BY event_id) FROM noetl.event WHERE execution_id = new.execution_id;
+    RETURN new;
+END $$;
+CREATE TRIGGER see BEFORE INSERT ON noetl.queue FOR EACH ROW EXECUTE FUNCTION pg_temp.see();
+SELECT noetl.execute('srow/seen') AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{srowa}');
+SELECT * FROM srow_seen;
+DROP TRIGGER see ON noetl.queue;
+-- So is one that is called once for a statement, and comes to noetl.event alone.
+CREATE FUNCTION pg_temp.note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO srow_seen VALUES ('statement', TG_OP);
+    RETURN NULL;
+END $$;
+SELECT count(noetl.execute('srow/seen')) FROM generate_series(1, 2);
+CREATE TRIGGER note AFTER INSERT ON noetl.event FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.note();
+SELECT count(noetl.execute('srow/seen'));
+DROP TRIGGER note ON noetl.event;
+SELECT count(*) > 0 FROM srow_seen WHERE node_name = 'statement';
+DROP TABLE srow_seen;
+SELECT noetl.cancel(:id);
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'srow/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue WHERE node_type LIKE 'srow%';
 -- What was forged is no story of the broker's.
