@@ -123,7 +123,7 @@ DECLARE
 BEGIN
     PERFORM pg_temp.done('a', '{"a": 1}');
     ALTER TABLE noetl.event DISABLE TRIGGER USER;
-    INSERT INTO noetl.event SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', noetl.next_id(), 'created_at', clock_timestamp(), 'node_id', child || ':c', 'node_name', 'c', 'result', 7) || changes)).*
+    INSERT INTO noetl.event SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', (SELECT max(event_id) + 1 FROM noetl.event WHERE execution_id = child), 'created_at', clock_timestamp(), 'node_id', child || ':c', 'node_name', 'c', 'result', 7) || changes)).*
       FROM noetl.event e WHERE execution_id = child AND event_type = 'step_completed' AND node_name = 'a';
     ALTER TABLE noetl.event ENABLE TRIGGER USER;
     PERFORM noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{srowb}');
@@ -255,8 +255,8 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: srow/seen
 workflow:
-- {step: a, type: srowa, code: x, next: b}
-- {step: b, type: srowa, code: x}
+- {step: a, type: srowv, code: x, next: b}
+- {step: b, type: srowv, code: x}
 $$) > 0;
 CREATE TABLE srow_seen (node_name text, events text);
 CREATE FUNCTION pg_temp.see() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -266,7 +266,7 @@ BEGIN
 END $$;
 CREATE TRIGGER see BEFORE INSERT ON noetl.queue FOR EACH ROW EXECUTE FUNCTION pg_temp.see();
 SELECT noetl.execute('srow/seen') AS id \gset
-SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{srowa}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{srowv}');
 SELECT * FROM srow_seen;
 DROP TRIGGER see ON noetl.queue;
 -- So is one that is called once for a statement, and comes to noetl.event alone.
