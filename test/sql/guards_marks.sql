@@ -137,6 +137,35 @@ SELECT node_name FROM noetl.lease('w', types => '{markg}');
 SELECT noetl.cancel(:id);
 DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
 
+-- A task of a type whose pause is over comes before what is made ready later, although the last
+-- look has found none.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/line2
+workflow:
+- {step: a, type: markp, code: x, next: b}
+- {step: b, type: markp, code: x, next: c}
+- {step: c, type: markp, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/first
+workflow:
+- {step: first, type: markq, code: x, priority: 9}
+$$) > 0;
+SELECT noetl.execute('marks/line2') AS id \gset
+SELECT noetl.execute('marks/first') AS first \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{markp}') \gset
+SELECT noetl.pause_tasks(type => 'markq') >= 0;
+SELECT queue_id AS task, node_name FROM noetl.complete_and_lease(:task, '1', 'w', types => '{markp,markq}') \gset
+SELECT :'node_name';
+SELECT noetl.resume_tasks(type => 'markq') >= 0;
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', types => '{markp,markq}');
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:id, :first]) id;
+DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
+
 -- Databases that were made from one another have turns of their own.
 SELECT current_database() AS home \gset
 CREATE DATABASE marks_one;
