@@ -54,6 +54,31 @@ SELECT pg_temp.done('i'), pg_temp.done('i'), pg_temp.done('s', most => 20);
 SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND (node_name = 'each' OR event_type LIKE 'execution_%') ORDER BY event_id;
 SELECT * FROM noetl.verify(:id);
 
+-- The items of an execution that ends are withdrawn; those that a worker has leased stay until it
+-- reports, and are revoked by a cancellation.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/items
+workflow:
+- {step: start, next: [each, b]}
+- {step: each, type: iterator, collection: [1, 2, 3], element: n, mode: distributed, concurrency: 3, task: {type: srowi, code: x}}
+- {step: b, type: srowb, code: x}
+$$) > 0;
+SELECT noetl.execute('srow/items') AS id \gset
+SELECT current_index FROM noetl.lease('w', types => '{srowi}');
+SELECT noetl.cancel(:id);
+SELECT pg_temp.tasks(:id, 'i');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
+SELECT pg_temp.tasks(:id, 'i');
+SELECT noetl.execute('srow/items') AS id \gset
+SELECT current_index FROM noetl.lease('w', types => '{srowi}');
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', types => '{srowb}');
+SELECT pg_temp.tasks(:id, 'i');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
+SELECT pg_temp.tasks(:id, 'i');
+SELECT * FROM noetl.verify(:id);
+
 -- An end that waits for the broker, and whose event is gone, ends nothing.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
