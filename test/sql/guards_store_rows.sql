@@ -274,6 +274,13 @@ ALTER TABLE noetl.start_key DROP CONSTRAINT srow_check;
 SELECT key FROM noetl.start_key WHERE path = 'srow/demand' ORDER BY 1;
 DELETE FROM noetl.start_key WHERE path = 'srow/demand';
 
+-- A library of another release than the extension's does nothing.
+BEGIN;
+UPDATE pg_extension SET extversion = '0.0.1' WHERE extname = 'noetl';
+ALTER TABLE noetl.queue SET (fillfactor = 90);
+SELECT noetl.enqueue_next() >= 0;
+ROLLBACK;
+
 -- A trigger of a user sees the events that led to the row that it is called for.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
