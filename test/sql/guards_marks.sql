@@ -166,6 +166,16 @@ SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', types => '{markp
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:id, :first]) id;
 DELETE FROM noetl.queue WHERE node_type LIKE 'mark%';
 
+-- Time goes on from the newest event of an execution, when somebody has moved that, too.
+SELECT noetl.execute('marks/other') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:id, 'note', 'COMPLETED') RETURNING event_id AS note \gset
+UPDATE noetl.event SET created_at = created_at + interval '1 h' WHERE execution_id = :id AND event_id = :note;
+INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:id, 'note', 'COMPLETED');
+SELECT bool_and(later) FROM (SELECT created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM noetl.event WHERE execution_id = :id) e;
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
+
 -- Databases that were made from one another have turns of their own.
 SELECT current_database() AS home \gset
 CREATE DATABASE marks_one;

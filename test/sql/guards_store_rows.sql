@@ -119,6 +119,56 @@ SELECT pg_temp.done('z');
 SELECT regexp_replace(node_id, '^\d+:', ''), action ->> 'data' FROM noetl.queue WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- A signal that was ignored does not come again in a version that waits for it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/signals
+workflow:
+- {step: a, type: srowa, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/signals
+workflow:
+- {step: a, type: srowa, code: x, next: one}
+- {step: one, type: wait, signal: go, next: end}
+- {step: end, result: "{{ one }}"}
+$$) > 0;
+SELECT noetl.execute('srow/signals', version => 1) AS id \gset
+SELECT noetl.signal(:id, 'go', '1');
+ALTER TABLE noetl.event DISABLE TRIGGER USER;
+UPDATE noetl.event SET meta = coalesce(meta, '{}') || '{"ignored": "by hand"}' WHERE execution_id = :id AND event_type = 'signal_received';
+ALTER TABLE noetl.event ENABLE TRIGGER USER;
+SELECT noetl.signal(:id, 'go', '2');
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{srowa}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :id;
+
+-- An iterator at which many branches have arrived goes on in another version, with all of them.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/many
+description: version %3$s
+workflow:
+- {step: start, next: [%1$s]}
+%2$s
+- {step: j, type: iterator, collection: [1, 2], element: n, mode: distributed, task: {type: srowi, code: x}}
+$$, (SELECT string_agg('s' || i, ', ') FROM generate_series(1, 12) i), (SELECT string_agg(format('- {step: s%s, type: srows, code: x, next: j}', i), E'\n') FROM generate_series(1, 12) i), v)) > 0 FROM generate_series(1, 2) v;
+SELECT noetl.execute('srow/many', version => 1) AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 12, types => '{srows}');
+SELECT step_name, state, jsonb_array_length(arrivals) FROM noetl.run WHERE execution_id = :id;
+SELECT array_agg(number ORDER BY number) FROM noetl.arrival WHERE execution_id = :id;
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT step_name, state, jsonb_array_length(arrivals) FROM noetl.run WHERE execution_id = :id;
+SELECT array_agg(number ORDER BY number) FROM noetl.arrival WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+SELECT count(*) FROM noetl.arrival WHERE execution_id = :id;
+
 -- What a child returns is the value of the last step that it has completed with an action,
 -- whatever else its log says.
 SELECT noetl.register($$
