@@ -47,7 +47,7 @@ $$) > 0;
 SELECT noetl.execute('log/signals', version => 1) AS id \gset
 SELECT noetl.signal(:id, 'go', '1'), noetl.signal(:id, 'go', '2', 'first'), noetl.signal(:id, 'go', '3', 'first'), noetl.signal(:id, 'go', '4', 'second'), noetl.signal(:id, 'go', '5');
 INSERT INTO noetl.event (execution_id, event_type, node_name, result, meta) VALUES (:id, 'signal', 'go', '"ignored"', '{"ignored": "by hand"}');
-SELECT pg_temp.forge(:id, 'signal', 'go', '{"meta": {"ignored": "by hand"}}');
+SELECT pg_temp.forge(:id, 'signal_received', 'go', '{"meta": {"ignored": "by hand"}}');
 SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
 SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
