@@ -54,6 +54,26 @@ SELECT pg_temp.done('i'), pg_temp.done('i'), pg_temp.done('s', most => 20);
 SELECT event_type, regexp_replace(node_id, '^\d+:?', ''), meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND (node_name = 'each' OR event_type LIKE 'execution_%') ORDER BY event_id;
 SELECT * FROM noetl.verify(:id);
 
+-- A report that comes before its step has begun, and waits for the broker, gets the parent that
+-- it has otherwise.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/early
+workflow:
+- {step: a, type: srowa, code: x, next: b}
+- {step: b, type: srowb, code: x}
+$$) > 0;
+SELECT noetl.execute('srow/early') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'action_completed', 'a', '1'), (:id, 'action_completed', 'b', '2');
+RESET noetl.broker;
+SELECT noetl.enqueue_next() >= 0;
+SELECT e.event_type, e.node_name, p.event_type, p.node_name FROM noetl.event e LEFT JOIN noetl.event p ON p.execution_id = e.execution_id AND p.event_id = e.parent_event_id
+ WHERE e.execution_id = :id ORDER BY e.created_at;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
 -- The items of an execution that ends are withdrawn; those that a worker has leased stay until it
 -- reports, and are revoked by a cancellation.
 SELECT noetl.register($$
