@@ -73,9 +73,11 @@ INSERT INTO noetl.event (execution_id, event_type, error) VALUES (:id, 'executio
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'save_started', 'b', 'w'), (:id, 'save_started', 'a', 'w');
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, meta) VALUES (:id, 'save_completed', 'b', 'w', '{"attempt": 0}');
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
+-- ... and what only the broker says changes nothing when a superuser says it.
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'step_held', 'b');
 SELECT noetl.redrive(:id) >= 0;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'b');
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
-SELECT * FROM pg_temp.log(:id, 'execution_|save|action_started');
+SELECT * FROM pg_temp.log(:id, 'execution_|save|held|action_started');
 SELECT * FROM noetl.verify(:id);

@@ -1,0 +1,119 @@
+-- Stories of guards of the order in which things are done, and of what one execution, role, schedule or
+-- session keeps from another.  Each turns red when its guard is missing; see "Guards" in doc/guarantees.md.
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+CREATE FUNCTION pg_temp.add(name text, steps text, head text DEFAULT '') RETURNS boolean LANGUAGE sql AS
+    $$ SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: mixed/' || name || E'\n' || head || E'\nworkflow:\n' || steps) > 0 $$;
+CREATE FUNCTION pg_temp.log(id bigint, kinds text DEFAULT '.') RETURNS TABLE (event text, name text, error text, meta jsonb) LANGUAGE sql AS
+    $$ SELECT event_type, node_name, error, meta - 'started_by' - 'started_by_oid' - 'queue_id' - 'transitions' FROM noetl.event WHERE execution_id = id AND event_type ~ kinds ORDER BY event_id $$;
+SELECT pg_temp.add('two', $$
+- {step: a, type: python, code: x, next: b}
+- {step: b, type: shell, command: x}
+$$);
+
+-- What clients send while the broker is off is decided on in its order: an end ends what comes after it, and not
+-- what came before; a second end does not count, and a record begins nothing.
+SELECT noetl.execute('mixed/two') AS id, noetl.execute('mixed/two') AS other \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES
+    (:id, 'action_started', 'a'), (:id, 'save_started', 'a'), (:id, 'action_completed', 'a'), (:id, 'save_completed', 'b'),
+    (:id, 'execution_cancelled', NULL), (:id, 'execution_failed', NULL), (:id, 'action_completed', 'b'),
+    (:other, 'action_completed', 'a'), (:other, 'action_completed', 'b'), (:other, 'execution_cancelled', NULL);
+SELECT e.event_type, e.node_name FROM noetl.pending AS p JOIN noetl.event AS e USING (execution_id, event_id) WHERE p.execution_id = :id ORDER BY e.event_id;
+RESET noetl.broker;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'save_started', 'a');
+SELECT * FROM pg_temp.log(:other, 'step|execution');
+SELECT noetl.enqueue_next(:id) > 0, noetl.enqueue_next(:other) > 0;
+SELECT * FROM pg_temp.log(:id);
+SELECT * FROM pg_temp.log(:other);
+SELECT status FROM noetl.execution WHERE execution_id IN (:id, :other) ORDER BY execution_id;
+SELECT v.* FROM unnest(ARRAY[:id, :other]) AS x, noetl.verify(x) AS v;
+
+-- Who becomes a member of a role, or is one no more, is known at once, also where it was asked before.
+CREATE ROLE regress_mixed_ann;
+CREATE ROLE regress_mixed_bob;
+GRANT USAGE ON SCHEMA noetl TO regress_mixed_ann, regress_mixed_bob;
+GRANT INSERT ON noetl.event TO regress_mixed_ann, regress_mixed_bob;
+GRANT EXECUTE ON FUNCTION noetl.execute, noetl.cancel TO regress_mixed_ann, regress_mixed_bob;
+\set VERBOSITY sqlstate
+SET ROLE regress_mixed_ann;
+SELECT noetl.execute('mixed/two') AS id, noetl.execute('mixed/two') AS other \gset
+SET ROLE regress_mixed_bob;
+SELECT noetl.execute('mixed/two') AS own \gset
+SELECT noetl.cancel(:id);
+RESET ROLE;
+GRANT regress_mixed_ann TO regress_mixed_bob;
+SET ROLE regress_mixed_bob;
+SELECT noetl.cancel(:id);
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'action_started', 'a');
+RESET ROLE;
+REVOKE regress_mixed_ann FROM regress_mixed_bob;
+SET ROLE regress_mixed_bob;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'action_completed', 'a');
+-- Nobody makes an execution a child, or a parent, of somebody else's.
+INSERT INTO noetl.event (event_type, parent_execution_id, context) VALUES ('execution_start', :other, '{"path": "mixed/two"}');
+INSERT INTO noetl.event (event_type, parent_execution_id, context) VALUES ('execution_start', 1, '{"path": "mixed/two"}');
+INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES (:own, 'iteration_started', 'a', jsonb_build_object('child_execution_id', :other));
+SET ROLE regress_mixed_ann;
+SELECT noetl.cancel(:own);
+SELECT noetl.cancel(:other);
+\set VERBOSITY default
+RESET ROLE;
+SELECT status, parent_execution_id FROM noetl.execution WHERE execution_id IN (:own, :other) ORDER BY execution_id;
+SELECT count(*) FROM noetl.execution WHERE parent_execution_id = :other;
+SELECT noetl.cancel(:own);
+DROP OWNED BY regress_mixed_ann, regress_mixed_bob;
+DROP ROLE regress_mixed_ann, regress_mixed_bob;
+
+-- What a start asks for itself is not the priority of its playbook; without one it has none.
+SELECT pg_temp.add('quick', '- {step: end}', 'priority: 7');
+SELECT * FROM pg_temp.log(noetl.execute('mixed/quick'), 'execution_start');
+SELECT * FROM pg_temp.log(noetl.execute('mixed/quick', priority => 3, labels => '{"l": "1"}', key => 'p'), 'execution_start');
+SELECT * FROM pg_temp.log(noetl.execute('mixed/two', labels => '{"l": "1"}', key => 'l'), 'execution_start');
+
+-- An execution that is over is not replaced: its log stays as it is.
+SELECT noetl.execute('mixed/quick', key => 'k') AS first \gset
+SELECT noetl.execute('mixed/quick', key => 'k', on_conflict => 'replace') <> :first;
+SELECT event_type FROM noetl.event WHERE execution_id = :first ORDER BY event_id;
+
+-- A schedule whose last execution runs remembers the first time that it has missed, or none.
+SELECT noetl.schedule('mixed/' || o, 'mixed/two', 'every 1 hour', overlap => o) > now() FROM unnest(ARRAY['queue', 'skip']) AS o;
+UPDATE noetl.schedule SET next_at = now() - interval '3 seconds' WHERE name LIKE 'mixed/%';
+SELECT noetl.enqueue_next() > 0;
+UPDATE noetl.schedule SET next_at = now() - interval '2 seconds' WHERE name LIKE 'mixed/%';
+SELECT noetl.enqueue_next() >= 0;
+SELECT queued_at AS first FROM noetl.schedule WHERE name = 'mixed/queue' \gset
+SELECT pg_sleep(0.002);
+UPDATE noetl.schedule SET next_at = now() - interval '1 seconds' WHERE name LIKE 'mixed/%';
+SELECT noetl.enqueue_next() >= 0;
+SELECT name, queued_at = :'first' FROM noetl.schedule WHERE name LIKE 'mixed/%' ORDER BY name;
+SELECT schedule, count(*) FROM noetl.execution WHERE schedule LIKE 'mixed/%' GROUP BY 1 ORDER BY 1;
+SELECT count(noetl.unschedule(name)) FROM noetl.schedule WHERE name LIKE 'mixed/%';
+
+-- A statement that cannot be parsed fails each time in the same way; what a save writes stays locked.
+CREATE ROLE regress_mixed_saver;
+CREATE TABLE mixed_saved (n int, flag boolean, doc jsonb);
+ALTER TABLE mixed_saved OWNER TO regress_mixed_saver;
+GRANT USAGE ON SCHEMA noetl TO regress_mixed_saver;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_mixed_saver;
+SELECT pg_temp.add('wrong', '- {step: a, type: python, code: x, retry: {max_attempts: 2, initial_delay: 0, jitter: false}, save: {storage: postgres, statement: "SELEC 1"}}');
+SELECT pg_temp.add('saves', '- {step: a, type: python, code: x, save: {storage: postgres, table: mixed_saved, data: {n: 1, flag: "{{ result }}", doc: [1]}}}');
+SET ROLE regress_mixed_saver;
+SELECT noetl.execute('mixed/wrong') AS wrong, noetl.execute('mixed/saves') AS saves \gset
+RESET ROLE;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:wrong, 'action_completed', 'a');
+SELECT noetl.enqueue_next() >= 0;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:wrong, 'action_completed', 'a');
+SELECT * FROM pg_temp.log(:wrong, 'failed|error');
+BEGIN;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:saves, 'action_completed', 'a', 'true');
+SELECT mode FROM pg_locks WHERE relation = 'mixed_saved'::regclass AND pid = pg_backend_pid() ORDER BY 1;
+COMMIT;
+SELECT * FROM mixed_saved;
+DROP TABLE mixed_saved;
+DROP OWNED BY regress_mixed_saver;
+DROP ROLE regress_mixed_saver;
+
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'mixed/%' AND status = 'RUNNING';
+SELECT count(*) FROM noetl.reaper_failure;
