@@ -58,8 +58,17 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES (:
 SET ROLE regress_mixed_ann;
 SELECT noetl.cancel(:own);
 SELECT noetl.cancel(:other);
-\set VERBOSITY default
+-- What the broker says nobody else says, unless isolation is off.
+SET ROLE regress_mixed_bob;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:own, 'step_held', 'a');
 RESET ROLE;
+SET noetl.isolation = off;
+SET ROLE regress_mixed_bob;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:own, 'step_held', 'b');
+RESET ROLE;
+RESET noetl.isolation;
+\set VERBOSITY default
+SELECT * FROM pg_temp.log(:own);
 SELECT status, parent_execution_id FROM noetl.execution WHERE execution_id IN (:own, :other) ORDER BY execution_id;
 SELECT count(*) FROM noetl.execution WHERE parent_execution_id = :other;
 SELECT noetl.cancel(:own);
