@@ -81,3 +81,13 @@ INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cance
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
 SELECT * FROM pg_temp.log(:id, 'execution_|save|held|action_started');
 SELECT * FROM noetl.verify(:id);
+
+-- ... also of a task that a worker still holds.
+SELECT noetl.execute('said/attempts') AS id \gset
+SELECT attempts FROM noetl.lease('w');
+SELECT noetl.cancel(:id);
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, meta) VALUES
+    (:id, 'iteration_completed', 'a', 'w', NULL), (:id, 'save_started', 'a', 'w2', NULL), (:id, 'save_started', 'a', 'w', '{"attempt": 0}');
+SELECT * FROM pg_temp.log(:id, 'execution_c|save|iter');
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_completed', 'a', 'w');
+SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
