@@ -100,6 +100,26 @@ SELECT name, queued_at = :'first' FROM noetl.schedule WHERE name LIKE 'mixed/%' 
 SELECT schedule, count(*) FROM noetl.execution WHERE schedule LIKE 'mixed/%' GROUP BY 1 ORDER BY 1;
 SELECT count(noetl.unschedule(name)) FROM noetl.schedule WHERE name LIKE 'mixed/%';
 
+-- A signal that was kept is there once after a migration.
+SELECT pg_temp.add('waits', $$
+- {step: a, type: python, code: x, next: one}
+- {step: one, type: wait, signal: go, next: two}
+- {step: two, type: wait, signal: go}
+$$);
+SELECT noetl.execute('mixed/waits') AS id \gset
+SELECT noetl.signal(:id, 'go', '1');
+SELECT pg_temp.add('waits', $$
+- {step: a, type: python, code: y, next: one}
+- {step: one, type: wait, signal: go, next: two}
+- {step: two, type: wait, signal: go}
+$$);
+SELECT * FROM noetl.migrate(:id, dry_run => false);
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
 -- A statement that cannot be parsed fails each time in the same way; what a save writes stays locked.
 CREATE ROLE regress_mixed_saver;
 CREATE TABLE mixed_saved (n int, flag boolean, doc jsonb);
