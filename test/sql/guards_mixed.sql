@@ -144,5 +144,24 @@ DROP TABLE mixed_saved;
 DROP OWNED BY regress_mixed_saver;
 DROP ROLE regress_mixed_saver;
 
+-- What a trigger says in the middle of decisions comes after all that they say, also where the clock went back.
+SELECT noetl.execute('mixed/two') AS id \gset
+UPDATE noetl.event SET created_at = now() + interval '1 hour' WHERE execution_id = :id AND event_type = 'step_started';
+\c -
+CREATE FUNCTION mixed_says() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO noetl.event (execution_id, event_type) VALUES (new.execution_id, 'of my own');
+    RETURN new;
+END
+$$;
+CREATE TRIGGER zz_says BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'step_completed') EXECUTE FUNCTION mixed_says();
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+DROP TRIGGER zz_says ON noetl.event;
+DROP FUNCTION mixed_says();
+SELECT event_type, created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM noetl.event WHERE execution_id = :id ORDER BY event_id;
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.event WHERE execution_id = :id;
+DELETE FROM noetl.execution WHERE execution_id = :id;
+
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'mixed/%' AND status = 'RUNNING';
 SELECT count(*) FROM noetl.reaper_failure;
