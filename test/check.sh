@@ -245,6 +245,8 @@ run_steps()
             rm -rf "$work/tap" && start_server "$work" || abort
             drop_leftovers
         else
+            # A test may leave roles behind, and would be red when it runs again.
+            drop_leftovers
             SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names \
                 INJECTION_SPECS=$names PROGRAMS=$names run_suite "$suite"
         fi
