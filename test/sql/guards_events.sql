@@ -91,3 +91,12 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, meta) V
 SELECT * FROM pg_temp.log(:id, 'execution_c|save|iter');
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_completed', 'a', 'w');
 SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
+
+-- An event that names no step is about no item, whatever its index is.
+SELECT pg_temp.add('items', $$
+- {step: each, type: iterator, mode: distributed, collection: [1], element: x, task: {type: python, code: x}}
+$$);
+SELECT noetl.execute('said/items') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, current_index) VALUES (:id, 'action_completed', 0);
+INSERT INTO noetl.event (execution_id, event_type, current_index) VALUES (:id, 'execution_cancelled', 0);
+SELECT * FROM pg_temp.log(:id);

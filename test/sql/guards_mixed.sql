@@ -35,13 +35,16 @@ CREATE ROLE regress_mixed_ann;
 CREATE ROLE regress_mixed_bob;
 GRANT USAGE ON SCHEMA noetl TO regress_mixed_ann, regress_mixed_bob;
 GRANT INSERT ON noetl.event TO regress_mixed_ann, regress_mixed_bob;
-GRANT EXECUTE ON FUNCTION noetl.execute, noetl.cancel TO regress_mixed_ann, regress_mixed_bob;
+GRANT EXECUTE ON FUNCTION noetl.execute, noetl.cancel, noetl.send, noetl.status, noetl.enqueue_next TO regress_mixed_ann, regress_mixed_bob;
 \set VERBOSITY sqlstate
 SET ROLE regress_mixed_ann;
 SELECT noetl.execute('mixed/two') AS id, noetl.execute('mixed/two') AS other \gset
 SET ROLE regress_mixed_bob;
 SELECT noetl.execute('mixed/two') AS own \gset
 SELECT noetl.cancel(:id);
+SELECT noetl.status(:id);
+-- (what is not there is nobody's)
+SELECT noetl.status(1), noetl.enqueue_next(1);
 RESET ROLE;
 GRANT regress_mixed_ann TO regress_mixed_bob;
 SET ROLE regress_mixed_bob;
@@ -72,8 +75,21 @@ SELECT * FROM pg_temp.log(:own);
 SELECT status, parent_execution_id FROM noetl.execution WHERE execution_id IN (:own, :other) ORDER BY execution_id;
 SELECT count(*) FROM noetl.execution WHERE parent_execution_id = :other;
 SELECT noetl.cancel(:own);
+
+-- What a role has sent reaches its own execution, also when the role is gone.
+SELECT pg_temp.add('asks', $$
+- {step: a, type: python, code: x, next: ask}
+- {step: ask, type: wait, signal: mixed, key: k}
+$$);
+SET ROLE regress_mixed_ann;
+SELECT noetl.execute('mixed/asks') AS id \gset
+SELECT noetl.send('mixed', 'k', '1', keep => '1 hour');
+RESET ROLE;
 DROP OWNED BY regress_mixed_ann, regress_mixed_bob;
 DROP ROLE regress_mixed_ann, regress_mixed_bob;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
 
 -- What a start asks for itself is not the priority of its playbook; without one it has none.
 SELECT pg_temp.add('quick', '- {step: end}', 'priority: 7');
