@@ -100,3 +100,27 @@ SELECT noetl.execute('said/items') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, current_index) VALUES (:id, 'action_completed', 0);
 INSERT INTO noetl.event (execution_id, event_type, current_index) VALUES (:id, 'execution_cancelled', 0);
 SELECT * FROM pg_temp.log(:id);
+
+-- What a trigger says after a row is stored comes after what is decided on that row.
+CREATE FUNCTION said_next() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (new.execution_id, 'action_completed', 'b');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER aa_next AFTER INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'action_completed' AND new.node_name = 'a') EXECUTE FUNCTION said_next();
+SELECT noetl.execute('said/two') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+DROP TRIGGER aa_next ON noetl.event;
+DROP FUNCTION said_next();
+SELECT * FROM pg_temp.log(:id, 'completed|execution_c');
+SELECT * FROM noetl.verify(:id);
+
+-- What a signal is about is as long as an index allows, however it is sent.
+SELECT noetl.execute('said/two') AS id \gset
+\set VERBOSITY sqlstate
+INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES (:id, 'signal_received', 's', jsonb_build_object('key', repeat('k', 513)));
+INSERT INTO noetl.event (execution_id, event_type, node_name, context) VALUES (:id, 'signal_received', 's', jsonb_build_object('id', repeat('i', 513)));
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'signal_received', repeat('s', 513));
+\set VERBOSITY default
+SELECT noetl.cancel(:id);
