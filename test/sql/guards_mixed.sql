@@ -116,6 +116,43 @@ SELECT name, queued_at = :'first' FROM noetl.schedule WHERE name LIKE 'mixed/%' 
 SELECT schedule, count(*) FROM noetl.execution WHERE schedule LIKE 'mixed/%' GROUP BY 1 ORDER BY 1;
 SELECT count(noetl.unschedule(name)) FROM noetl.schedule WHERE name LIKE 'mixed/%';
 
+-- Each transaction cancels so many children at once, whatever the session has cancelled before.
+SELECT pg_temp.add('many', '- {step: each, type: iterator, mode: async, concurrency: 110, collection: "{{ range(110) }}", element: n, task: {type: playbook, path: mixed/two}}');
+SELECT noetl.execute('mixed/many') AS id, noetl.execute('mixed/many') AS other \gset
+SELECT noetl.cancel(:id);
+SELECT noetl.cancel(:other);
+SELECT status, count(*) FROM noetl.execution WHERE parent_execution_id IN (:id, :other) GROUP BY 1;
+
+-- A lease that runs out before the time of the step is lost, and not too late.
+SELECT pg_temp.add('slow', '- {step: a, type: mixed, code: x, timeout: 3600}');
+SELECT noetl.execute('mixed/slow') AS id \gset
+SELECT count(*) FROM noetl.lease('w', 1, '1 ms', '{mixed}');
+SELECT pg_sleep(0.005);
+SELECT noetl.enqueue_next() > 0;
+SELECT * FROM pg_temp.log(:id, 'action');
+SELECT status, attempts FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
+-- While an execution begins whose time has come, a trigger cancels another one, and puts off a third.
+CREATE TABLE mixed_ids AS SELECT n, noetl.execute('mixed/two', run_at => clock_timestamp() + n * interval '1 ms') AS id FROM generate_series(1, 3) AS n;
+CREATE FUNCTION mixed_begins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.execution_id = (SELECT id FROM mixed_ids WHERE n = 1) THEN
+        PERFORM noetl.cancel(id) FROM mixed_ids WHERE n = 2;
+        UPDATE noetl.execution SET run_at = now() + interval '1 hour' WHERE execution_id = (SELECT id FROM mixed_ids WHERE n = 3);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER zz_begins AFTER INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_due') EXECUTE FUNCTION mixed_begins();
+SELECT pg_sleep(0.005);
+SELECT noetl.enqueue_next() > 0;
+DROP TRIGGER zz_begins ON noetl.event;
+SELECT n, status, (SELECT string_agg(event_type, ' ' ORDER BY event_id) FROM noetl.event AS e WHERE e.execution_id = id) FROM mixed_ids JOIN noetl.execution ON execution_id = id ORDER BY n;
+SELECT count(noetl.cancel(id)) FROM mixed_ids;
+DROP FUNCTION mixed_begins();
+DROP TABLE mixed_ids;
+
 -- A signal that was kept is there once after a migration.
 SELECT pg_temp.add('waits', $$
 - {step: a, type: python, code: x, next: one}
