@@ -153,6 +153,25 @@ SELECT count(noetl.cancel(id)) FROM mixed_ids;
 DROP FUNCTION mixed_begins();
 DROP TABLE mixed_ids;
 
+-- How many executions a transaction has locked does not count for the next one: it can still be prepared.
+CREATE PROCEDURE mixed_report(id bigint, n int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. n LOOP
+        INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (id, 'progress', 'a');
+        COMMIT;
+    END LOOP;
+END
+$$;
+SELECT noetl.execute('mixed/two') AS id \gset
+CALL mixed_report(:id, 1000);
+BEGIN;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'progress', 'a');
+PREPARE TRANSACTION 'mixed';
+ROLLBACK PREPARED 'mixed';
+SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'progress';
+SELECT noetl.cancel(:id);
+DROP PROCEDURE mixed_report(bigint, int);
+
 -- A signal that was kept is there once after a migration.
 SELECT pg_temp.add('waits', $$
 - {step: a, type: python, code: x, next: one}
