@@ -192,9 +192,10 @@ SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
 
--- A statement that cannot be parsed fails each time in the same way; what a save writes stays locked.
+-- A statement that cannot be parsed fails each time in the same way.  What a save writes stays locked, and so does
+-- what the session has locked before; the settings of the session's role are not those of the save.
 CREATE ROLE regress_mixed_saver;
-CREATE TABLE mixed_saved (n int, flag boolean, doc jsonb);
+CREATE TABLE mixed_saved (n int, flag boolean, doc jsonb, output text DEFAULT current_setting('bytea_output'));
 ALTER TABLE mixed_saved OWNER TO regress_mixed_saver;
 GRANT USAGE ON SCHEMA noetl TO regress_mixed_saver;
 GRANT EXECUTE ON FUNCTION noetl.execute TO regress_mixed_saver;
@@ -207,11 +208,17 @@ INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:wrong, 'a
 SELECT noetl.enqueue_next() >= 0;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:wrong, 'action_completed', 'a');
 SELECT * FROM pg_temp.log(:wrong, 'failed|error');
+ALTER ROLE CURRENT_USER IN DATABASE :"DBNAME" SET bytea_output = 'escape';
+\c -
+SHOW bytea_output;
+SELECT pg_advisory_lock(4712);
 BEGIN;
 INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:saves, 'action_completed', 'a', 'true');
 SELECT mode FROM pg_locks WHERE relation = 'mixed_saved'::regclass AND pid = pg_backend_pid() ORDER BY 1;
 COMMIT;
 SELECT * FROM mixed_saved;
+SELECT pg_advisory_unlock(4712);
+ALTER ROLE CURRENT_USER IN DATABASE :"DBNAME" RESET bytea_output;
 DROP TABLE mixed_saved;
 DROP OWNED BY regress_mixed_saver;
 DROP ROLE regress_mixed_saver;
