@@ -174,6 +174,27 @@ SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type = 'prog
 SELECT noetl.cancel(:id);
 DROP PROCEDURE mixed_report(bigint, int);
 
+-- A statement that is cancelled while it does what is due has no limit of time any more, if it goes on.
+SELECT pg_temp.add('short', '- {step: a, type: python, code: x}', 'timeout: 0.01');
+CREATE FUNCTION mixed_sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN new; END';
+CREATE TRIGGER zz_sleep BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_failed') EXECUTE FUNCTION mixed_sleep();
+SELECT noetl.execute('mixed/short') AS id \gset
+SELECT pg_sleep(0.02);
+SET statement_timeout = '200 ms';
+DO $$
+BEGIN
+    PERFORM count(*) FROM noetl.lease('w', 1, '1 hour', '{none}');
+EXCEPTION WHEN query_canceled THEN
+    RAISE NOTICE 'cancelled';
+    PERFORM pg_sleep(0.6);
+END
+$$;
+RESET statement_timeout;
+DROP TRIGGER zz_sleep ON noetl.event;
+DROP FUNCTION mixed_sleep();
+SELECT noetl.enqueue_next() >= 0;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
 -- A signal that was kept is there once after a migration.
 SELECT pg_temp.add('waits', $$
 - {step: a, type: python, code: x, next: one}
