@@ -195,6 +195,16 @@ DROP FUNCTION mixed_sleep();
 SELECT noetl.enqueue_next() >= 0;
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 
+-- A rule whose column is gone cannot tell updates any more; what is inserted it still can.
+CREATE TABLE mixed_orders (id int, gone int);
+SELECT noetl.on_change('mixed_orders', 'mixed/quick', 'INSERT OR UPDATE OF gone', name => 'mixed');
+ALTER TABLE mixed_orders DROP COLUMN gone CASCADE;
+INSERT INTO mixed_orders VALUES (1);
+UPDATE mixed_orders SET id = 2;
+SELECT x.status, w.data -> 'new' ->> 'id', x.error FROM noetl.execution AS x JOIN noetl.event AS e USING (execution_id) LEFT JOIN noetl.workload AS w USING (execution_id) WHERE e.event_type = 'execution_start' AND e.meta ->> 'rule' = 'mixed' ORDER BY x.execution_id;
+SELECT noetl.off_change('mixed');
+DROP TABLE mixed_orders;
+
 -- A signal that was kept is there once after a migration.
 SELECT pg_temp.add('waits', $$
 - {step: a, type: python, code: x, next: one}
