@@ -102,6 +102,23 @@ ok(wait_for($node, $asleep), 'nothing is due any more');
 $node->safe_psql('quiet', q{SELECT noetl.schedule('new', 'tick', 'every 1 second', overlap => 'allow')});
 ok(wait_for($node, q{SELECT count(*) > 1 FROM noetl.execution WHERE schedule = 'new'}, 'quiet'), 'a new schedule is heard of');
 $node->safe_psql('quiet', q{SELECT noetl.unschedule('new')});
+# A session that has something begin tells the timer when that has to end, also where it goes on
+# after a failure, or had to get a slot; and a session that pauses tasks, until when.
+my $timeouts = q{SELECT count(*) = %d FROM noetl.event WHERE event_type = 'execution_failed' AND meta ->> 'kind' = 'timed_out'};
+$node->safe_psql(
+	'quiet', q{
+	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: slot, timeout: 0.5, limits: {name: single, concurrency: 1}, workflow: [{step: a, type: python, code: x}]}')});
+ok(wait_for($node, $asleep), 'nobody looks');
+$node->safe_psql('quiet', q{SELECT noetl.execute('slot')});
+ok(wait_for($node, sprintf($timeouts, 1), 'quiet'), 'an execution that has got a slot ends in time');
+ok(wait_for($node, $asleep), 'nobody looks again');
+$node->safe_psql('quiet', q{SELECT noetl.redrive(max(execution_id)) FROM noetl.execution WHERE path = 'slot'});
+ok(wait_for($node, sprintf($timeouts, 2), 'quiet'), 'an execution that goes on ends in time');
+$node->safe_psql('quiet', q{SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING'; SELECT noetl.execute('work')});
+ok(wait_for($node, $asleep), 'nobody looks once more');
+$node->safe_psql('quiet', q{SELECT noetl.pause_tasks('work', until => clock_timestamp() + interval '0.5 s')});
+is($node->safe_psql('quiet', q{SELECT status FROM noetl.queue}), 'paused', 'a task is paused');
+ok(wait_for($node, q{SELECT status = 'queued' FROM noetl.queue}, 'quiet'), 'it is ready when the time has come');
 
 # sessions that lease and wait beside it, and a crash
 my $standby = PostgreSQL::Test::Cluster->new('standby');
