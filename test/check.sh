@@ -211,8 +211,8 @@ run_suite()
     esac
 }
 
-# Drops what a test that was red has left in the server: a role that is there already would
-# make it red once more.
+# Drops what tests have left in the server: a role that is there already would make the one
+# that creates it red when it runs once more.
 drop_leftovers()
 {
     local database gid
@@ -245,6 +245,7 @@ run_steps()
             rm -rf "$work/tap" && start_server "$work" || abort
             drop_leftovers
         else
+            drop_leftovers
             SUITE_SECONDS=$seconds PROGRAM_SECONDS=$seconds REGRESS=$names ISOLATION=$names \
                 INJECTION_SPECS=$names PROGRAMS=$names run_suite "$suite"
         fi
