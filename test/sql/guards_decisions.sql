@@ -1,0 +1,180 @@
+-- Stories of guards of the decisions, each of which turns red when its guard is missing: see
+-- "Guards" in doc/guarantees.md.
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+CREATE FUNCTION pg_temp.add(name text, steps text, head text DEFAULT '') RETURNS boolean LANGUAGE sql AS
+    $$ SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: decisions/' || name || E'\n' || head || E'\nworkflow:\n' || steps) > 0 $$;
+CREATE FUNCTION pg_temp.log(id bigint, kinds text DEFAULT '.') RETURNS TABLE (event text, node text, note text, meta jsonb) LANGUAGE sql AS
+    $$ SELECT event_type, replace(node_id, id::text, ''), error, meta - 'queue_id' - 'attempt' FROM noetl.event WHERE execution_id = id AND event_type ~ kinds ORDER BY event_id $$;
+CREATE FUNCTION pg_temp.outcome(id bigint) RETURNS TABLE (status text, result jsonb, error text, wrong bigint) LANGUAGE sql AS
+    $$ SELECT status, result, error, (SELECT count(*) FROM noetl.verify(id)) FROM noetl.execution WHERE execution_id = id $$;
+CREATE TABLE decisions_saved (n int);
+CREATE ROLE regress_decisions;
+ALTER TABLE decisions_saved OWNER TO regress_decisions;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_decisions;
+
+-- What is done for an item has its own priority, whatever that of its iterator.
+SELECT pg_temp.add('priority', '- {step: each, type: iterator, mode: distributed, collection: [1], element: x, priority: 5, task: {type: python, code: x, priority: 9}}');
+SELECT noetl.execute('decisions/priority') AS id \gset
+SELECT priority, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
+-- An item is that of the node id, whatever index comes with it.
+SELECT pg_temp.add('each', $$
+- {step: each, type: iterator, mode: distributed, element: n, collection: [1, 2], task: {type: python, code: x}, next: end}
+- {step: end, result: "{{ each }}"}
+$$);
+SELECT noetl.execute('decisions/each') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, result) VALUES (:id, 'action_completed', 'each', :'id' || ':each[1]', 0, '"second"');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, result) VALUES (:id, 'action_completed', 'each', :'id' || ':each[0]', 1, '"first"');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A step whose "when" is false is skipped, whatever its "pass" says.
+SELECT pg_temp.add('skip', '- {step: a, type: noop, when: "{{ false }}", pass: "{{ false }}"}');
+SELECT noetl.execute('decisions/skip') AS id \gset
+SELECT event, node FROM pg_temp.log(:id, 'step');
+
+-- What a worker has returned with an error is not saved.
+SELECT pg_temp.add('saved', '- {step: a, type: python, code: x, save: {storage: postgres, table: public.decisions_saved, data: {n: "{{ result.n }}"}}}');
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/saved') AS id \gset
+RESET ROLE;
+SELECT noetl.fail(queue_id, 'no', 'w', '{"n": 4}') FROM noetl.lease('w');
+SELECT * FROM decisions_saved;
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A step that calls a playbook ends with that, whatever else somebody has started below it.
+SELECT pg_temp.add('child', '- {step: a, type: python, code: x}');
+SELECT pg_temp.add('parent', $$
+- {step: call, type: playbook, path: decisions/child, next: end}
+- {step: end}
+$$);
+SELECT noetl.execute('decisions/parent') AS id \gset
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id)
+SELECT 'execution_start', '{"path": "decisions/child"}', :id, event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started';
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'decisions/child' AND status = 'RUNNING';
+
+-- What a playbook says of a way without condition is built once for all of its executions.
+SELECT pg_temp.add('ways', $$
+- {step: a, type: noop, next: b}
+- {step: b, type: noop}
+$$);
+CREATE FUNCTION pg_temp.bytes() RETURNS numeric LANGUAGE sql AS $$ SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name = 'noetl playbook' $$;
+SELECT noetl.execute('decisions/ways') > 0 AS started, pg_temp.bytes() AS bytes \gset
+SELECT noetl.execute('decisions/ways') > 0 AS started, pg_temp.bytes() AS bytes \gset
+SELECT count(noetl.execute('decisions/ways')) FROM generate_series(1, 20);
+SELECT pg_temp.bytes() - :bytes AS grown;
+
+-- An entry that is only an "else" is taken unless a "when" was true: a way without condition is none.
+SELECT pg_temp.add('else', $$
+- {step: a, type: noop, next: [{then: [b]}, {else: [c]}]}
+- {step: b, type: noop}
+- {step: c, type: noop}
+$$);
+SELECT noetl.execute('decisions/else') AS id \gset
+SELECT event, node FROM pg_temp.log(:id, 'step_completed');
+
+-- All visits of a step are compensated, however many other steps may have.
+SELECT pg_temp.add('often', $$
+- {step: a, type: python, code: x, max_visits: 5, compensate: {type: python, code: undo}, next: [{when: "{{ result < 3 }}", then: [a]}, {else: [b]}]}
+- {step: b, type: shell, command: x}
+$$);
+SET noetl.max_visits = 2;
+SELECT noetl.execute('decisions/often') AS id \gset
+RESET noetl.max_visits;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT noetl.complete(queue_id, '2', 'w') FROM noetl.lease('w');
+SELECT noetl.complete(queue_id, '3', 'w') FROM noetl.lease('w');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A step that fails says, too, which of its ways leads to a step that takes no more branches.
+SELECT pg_temp.add('dropped', $$
+- {step: start, next: [a, b]}
+- {step: a, type: python, code: x, next: j}
+- {step: b, type: shell, command: x, on_error: j}
+- {step: j, type: noop, join: any}
+$$);
+SELECT noetl.execute('decisions/dropped') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT node, meta FROM pg_temp.log(:id, 'step_failed');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- Who begins a repetition before its time has come is not told to wait.
+SELECT pg_temp.add('early', '- {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 100, jitter: false}}');
+SELECT noetl.execute('decisions/early') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'a');
+SELECT status, attempts FROM noetl.queue WHERE execution_id = :id;
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT event, note, meta ->> 'ignored' AS ignored FROM pg_temp.log(:id, 'action');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A part of the input stands in the action as it was rendered: its strings do not see the others.
+SELECT pg_temp.add('layers', '- {step: a, type: python, code: x, args: {a: "{{ b }}", b: 1}}', 'workload: {b: 2}');
+SELECT noetl.execute('decisions/layers') AS id \gset
+SELECT action -> 'data' AS data, action -> 'args' AS args, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
+-- A step that could not begin begins with the input that comes with another try.
+SELECT pg_temp.add('begin', $$
+- {step: start, next: {step: a, data: {n: 0}}}
+- {step: a, type: http, url: "{{ 1 / n }}"}
+$$);
+SELECT noetl.execute('decisions/begin') AS id \gset
+SELECT * FROM pg_temp.outcome(:id);
+SELECT noetl.redrive(:id, '{"n": 4}') IS NOT NULL AS redriven;
+SELECT action -> 'url' AS url, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- What a task is told under the name of a result is not its result.
+SELECT pg_temp.add('this', $$
+- {step: a, type: python, code: x, data: {this: 5}, save: {storage: http, url: "{{ this }}"}, next: end}
+- {step: end, result: "{{ a }}"}
+$$);
+SELECT noetl.execute('decisions/this') AS id \gset
+SELECT context, noetl.complete(queue_id, '7', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A list is a member of what a task is given, which has what a transition gives, too.
+SELECT pg_temp.add('list', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: python, code: x, args: [1, 2]}
+$$);
+SELECT noetl.execute('decisions/list') AS id \gset
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
+-- A client that ends a step ends it with the input that it was given.
+SELECT pg_temp.add('client', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: python, code: x, next: {step: b, data: {m: "{{ input.n }}"}}}
+- {step: b, type: python, code: x}
+$$);
+SELECT noetl.execute('decisions/client') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'step_completed', 'a', '7');
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
+-- A save sees the result of its step as "data", what comes after does not; "results" are those of all steps.
+SELECT pg_temp.add('data', $$
+- {step: first, type: python, code: x, next: {step: a, data: {n: 1}}}
+- {step: a, type: python, code: x, save: {storage: postgres, table: public.decisions_saved, data: {n: "{{ data.n + results.first * 10 }}"}}, next: {step: b, data: {m: "{{ data.n }}"}}}
+- {step: b, type: python, code: x}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/data') AS id \gset
+RESET ROLE;
+SELECT noetl.complete(queue_id, '3', 'w') FROM noetl.lease('w');
+SELECT noetl.complete(queue_id, '{"status": "success", "data": {"n": 5}}', 'w') FROM noetl.lease('w');
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_saved;
+SELECT * FROM pg_temp.outcome(:id);
+
+DROP TABLE decisions_saved;
+DROP OWNED BY regress_decisions;
+DROP ROLE regress_decisions;
