@@ -175,6 +175,60 @@ SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.l
 SELECT * FROM decisions_saved;
 SELECT * FROM pg_temp.outcome(:id);
 
+-- An iterator that fails with an item has started no further one.
+SELECT pg_temp.add('stops', '- {step: each, type: iterator, mode: distributed, concurrency: 1, element: n, collection: [1, 2], task: {type: python, code: x}}');
+SELECT noetl.execute('decisions/stops') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.log(:id, 'iteration');
+
+-- A save that failed has no result, also where its statement had returned rows before.
+CREATE FUNCTION decisions_away() RETURNS int LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE away (); RETURN 1; END';
+SELECT pg_temp.add('away', '- {step: a, type: save, storage: postgres, statement: "SELECT public.decisions_away() AS n"}');
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/away') AS id \gset
+RESET ROLE;
+SELECT event_type, result FROM noetl.event WHERE execution_id = :id AND event_type ~ 'save';
+SELECT status FROM pg_temp.outcome(:id);
+DROP FUNCTION decisions_away;
+
+-- A child that was cancelled has no result, whatever its steps have returned.
+SELECT pg_temp.add('half', $$
+- {step: one, type: python, code: x, next: two}
+- {step: two, type: python, code: x}
+$$);
+SELECT pg_temp.add('caller', $$
+- {step: call, type: playbook, path: decisions/half, return_step: one, on_error: continue, next: end}
+- {step: end}
+$$);
+SELECT noetl.execute('decisions/caller') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT noetl.cancel(execution_id) IS NOT NULL AS cancelled FROM noetl.execution WHERE parent_execution_id = :id;
+SELECT result, error FROM noetl.event WHERE execution_id = :id AND event_type = 'action_error';
+SELECT * FROM pg_temp.outcome(:id);
+
+-- The result of an execution sees the visits that its end descends from, and not newer ones.
+SELECT pg_temp.add('seen', $$
+- {step: fetch, type: python, code: x, next: [{then: [keep]}, {when: "{{ result == 1 }}", then: [fetch]}]}
+- {step: keep, type: shell, command: x, next: [{when: "{{ fetch == 1 }}", then: end}]}
+- {step: end, type: http, url: x, result: "{{ fetch }}"}
+$$);
+SELECT noetl.execute('decisions/seen') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT noetl.complete(queue_id, '2', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- Who has no lease reports a repetition whose time has come, and is heard.
+SELECT pg_temp.add('due', '- {step: a, type: python, code: x, retry: {max_attempts: 3, initial_delay: 0.001, jitter: false}}');
+SELECT noetl.execute('decisions/due') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT pg_sleep(0.01);
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:id, 'action_completed', 'a', 'w', '7');
+SELECT event, note, meta ->> 'ignored' AS ignored FROM pg_temp.log(:id, 'action');
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP OWNED BY regress_decisions;
 DROP ROLE regress_decisions;
