@@ -229,6 +229,32 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result)
 SELECT event, note, meta ->> 'ignored' AS ignored FROM pg_temp.log(:id, 'action');
 SELECT * FROM pg_temp.outcome(:id);
 
+
+-- What fails because it cannot start follows from the event that says that it has started.
+SELECT pg_temp.add('raises', '- {step: each, type: iterator, mode: distributed, element: n, collection: [0], task: {type: http, url: "{{ 1 / n }}"}}');
+SELECT noetl.execute('decisions/raises') AS id \gset
+SELECT p.event_type FROM noetl.event e JOIN noetl.event p ON p.execution_id = e.execution_id AND p.event_id = e.parent_event_id WHERE e.execution_id = :id AND e.event_type = 'iteration_failed';
+
+-- A join waits for what runs in the same cycle.
+SELECT pg_temp.add('cycle', $$
+- {step: start, next: [a, x]}
+- {step: a, type: python, code: x, next: {step: j, data: {a: 1}}}
+- {step: x, type: shell, command: x, next: {step: j, data: {x: 1}}}
+- {step: j, type: http, url: x, next: [{when: "{{ result == 'more' }}", then: x}]}
+$$);
+SELECT noetl.execute('decisions/cycle') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A report counts whatever time its sender gives it.
+SELECT pg_temp.add('past', '- {step: a, type: python, code: x}');
+SELECT noetl.execute('decisions/past') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, result, created_at) VALUES (:id, 'action_completed', 'a', '7', now() - interval '1 hour');
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP OWNED BY regress_decisions;
 DROP ROLE regress_decisions;
