@@ -249,6 +249,41 @@ SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell
 SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT * FROM decisions_outcome(:id);
 
+-- An end that does something, and was not reached, has nothing to say about the result.
+SELECT decisions_add('missed', $$
+- {step: a, type: noop, next: [{when: "{{ false }}", then: end}]}
+- {step: end, type: python, code: x, result: "{{ 1 }}"}
+$$);
+SELECT noetl.execute('decisions/missed') AS id \gset
+SELECT node_name, result, meta FROM noetl.event WHERE execution_id = :id AND event_type = 'execution_complete';
+
+-- A wait that goes on after its timeout says that it has ended by that.
+SELECT decisions_add('late', '- {step: a, type: wait, signal: go, timeout: 0.001, on_error: continue}');
+SELECT noetl.execute('decisions/late') AS id \gset
+SELECT pg_sleep(0.01);
+SELECT noetl.enqueue_next() IS NOT NULL AS done;
+SELECT note, meta FROM decisions_log(:id, 'step_completed');
+
+-- All items of an iterator call the version of a playbook that was the newest when it began.
+SELECT decisions_add('item', '- {step: one, type: python, code: x}');
+SELECT decisions_add('items', '- {step: each, type: iterator, mode: async, concurrency: 1, element: n, collection: [1, 2], task: {type: playbook, path: decisions/item}}');
+SELECT noetl.execute('decisions/items') AS id \gset
+SELECT decisions_add('item', '- {step: two, type: python, code: x}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- A step that calls a playbook and is resumed has all of its attempts once more.
+SELECT decisions_add('fails', '- {step: call, type: playbook, path: decisions/child, retry: {max_attempts: 2, initial_delay: 0}, on_error: hold}');
+SELECT noetl.execute('decisions/fails') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'call') IS NOT NULL AS resumed;
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT event, note FROM decisions_log(:id, 'action|held|resumed');
+SELECT * FROM decisions_outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
