@@ -284,6 +284,21 @@ SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT event, note FROM decisions_log(:id, 'action|held|resumed');
 SELECT * FROM decisions_outcome(:id);
 
+-- A step that has waited for what its worker has started ends with the input that it was given.
+SELECT decisions_add('spawns', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: python, code: x, next: {step: b, data: {m: "{{ input.n }}"}}}
+- {step: b, type: python, code: x}
+$$);
+SELECT noetl.execute('decisions/spawns') AS id \gset
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id)
+SELECT 'execution_start', '{"path": "decisions/child"}', :id, event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started';
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
