@@ -299,6 +299,69 @@ SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT * FROM decisions_outcome(:id);
 
+-- Of two ends, the one that ends the execution says what its result is.
+SELECT decisions_add('ends', $$
+- {step: start, next: [end, finish]}
+- {step: end, type: python, code: x}
+- {step: finish, type: end, result: "{{ 7 }}"}
+$$);
+SELECT noetl.execute('decisions/ends') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- The statement of a save sees its parameters by name; that of an item sees them rather than the names of the item.
+SELECT decisions_add('params', $$
+- {step: a, type: python, code: x, save: {storage: postgres, statement: "INSERT INTO {{ t }} SELECT :n", params: {t: public.decisions_saved, n: 50}}, next: b}
+- {step: b, type: iterator, element: n, collection: [1], task: {type: sql, statement: "SELECT {{ n }} AS n, {{ params.p }} AS p", params: {n: 7, p: 8}}}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/params') AS id \gset
+RESET ROLE;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_saved WHERE n = 50;
+SELECT result FROM noetl.event WHERE execution_id = :id AND event_type = 'iteration_completed';
+SELECT * FROM decisions_outcome(:id);
+
+-- A client that ends what is held ends it with the input that it had.
+SELECT decisions_add('held', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: python, code: x, on_error: hold, next: {step: b, data: {m: "{{ input.n }}"}}}
+- {step: b, type: shell, command: x}
+$$);
+SELECT noetl.execute('decisions/held') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'step_completed', 'a', '7');
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- What a task is told under the name of its former attempts are none.
+SELECT decisions_add('told', '- {step: a, type: python, code: x, data: {attempts_before: 5}, retry: {max_attempts: 3, initial_delay: 0}, save: {storage: http, url: "{{ attempts_before }}"}}');
+SELECT noetl.execute('decisions/told') AS id \gset
+SELECT context, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT attempts, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT attempts, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- The end tells of the conditions of an entry only if that is still one without an event of its own.
+SELECT decisions_add('entry', $$
+- {step: start, next: [{when: "{{ true }}", then: [a]}]}
+- {step: a, type: python, code: x}
+$$);
+SELECT noetl.execute('decisions/entry') AS same, noetl.execute('decisions/entry') AS noop, noetl.execute('decisions/entry') AS plain \gset
+SELECT decisions_add('entry', $$
+- {step: start, type: noop, next: [{when: "{{ true }}", then: [a]}]}
+- {step: a, type: python, code: x}
+$$);
+SELECT severity FROM noetl.migrate(:noop, 2, dry_run => false);
+SELECT decisions_add('entry', $$
+- {step: start, next: a}
+- {step: a, type: python, code: x}
+$$);
+SELECT severity FROM noetl.migrate(:plain, 3, dry_run => false);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3);
+SELECT execution_id = :same AS same, meta FROM noetl.event WHERE execution_id IN (:same, :noop, :plain) AND event_type = 'execution_complete' ORDER BY execution_id;
+SELECT id = :same AS same, (decisions_outcome(id)).* FROM unnest(ARRAY[:same, :noop, :plain]) AS id;
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
