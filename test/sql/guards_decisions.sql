@@ -362,6 +362,15 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3);
 SELECT execution_id = :same AS same, meta FROM noetl.event WHERE execution_id IN (:same, :noop, :plain) AND event_type = 'execution_complete' ORDER BY execution_id;
 SELECT id = :same AS same, (decisions_outcome(id)).* FROM unnest(ARRAY[:same, :noop, :plain]) AS id;
 
+-- A way that names a step twice leads to it once, with what it says first.
+SELECT decisions_add('twice', $$
+- {step: start, next: [{then: [{step: a, data: {n: 1}}, {step: a, data: {n: 2}}]}]}
+- {step: a, type: python, code: x}
+$$);
+SELECT noetl.execute('decisions/twice') AS id \gset
+SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 2);
+SELECT * FROM decisions_outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
