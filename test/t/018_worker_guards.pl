@@ -1,0 +1,110 @@
+# What a worker does where little goes as usual: answers of web servers, large requests, an
+# interpreter that does not start, the process that watches over the worker.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::Bin;
+use IO::Socket::INET;
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+use WorkerTest;
+
+delete @ENV{qw(http_proxy HTTP_PROXY https_proxy all_proxy ALL_PROXY)};
+
+# Web servers: one whose answers are written here, and one with a certificate of its own.
+my %answer = (
+	bare => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]",
+	alike => "HTTP/1.1 200 OK\r\nX-One-More: b\r\nX-One: a\r\nX-One: c\r\nContent-Length: 0\r\n\r\n",
+	nameless => "HTTP/1.1 200 OK\r\n: nobody\r\nX-One: a\r\nContent-Length: 0\r\n\r\n");
+my $listener = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1', Proto => 'tcp', ReuseAddr => 1)
+  || die "could not listen: $!";
+my $base = 'http://127.0.0.1:' . $listener->sockport;
+my $server = fork();
+die "could not fork: $!" unless defined $server;
+if ($server == 0)
+{
+	$SIG{PIPE} = 'IGNORE';
+	while (my $client = $listener->accept)
+	{
+		my $text = '';
+		while ($text !~ /\r\n\r\n/)
+		{
+			sysread($client, $text, 65536, length $text) or last;
+		}
+		syswrite($client, $answer{$1}) if $text =~ m{^\S+ /(\w+)};
+		close $client;
+	}
+	POSIX::_exit(0);
+}
+my $secure;
+END { kill 'KILL', grep { $_ } $server, $secure && $secure->pumpable ? $secure->{KIDS}[0]{PID} : undef; }
+
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+my $free = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
+my $secure_port = $free->sockport;
+close $free;
+my ($nothing, $said) = ('', '');
+my $has_openssl = IPC::Run::run([ qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout), "$directory/key", '-out', "$directory/certificate" ], '<', \$nothing, '>&', \$said);
+$secure = IPC::Run::start([ qw(openssl s_server -www -quiet -accept), $secure_port, '-key', "$directory/key", '-cert', "$directory/certificate" ], '<', \$nothing, '>&', \$said, IPC::Run::timeout(180)) if $has_openssl;
+
+my $node = start_broker();
+
+# An interpreter that a file keeps from starting.
+my $python = keep("$directory/python", "#!/bin/sh\n[ -e $directory/stuck ] && exec sleep 98765\nexec python3 \"\$@\"\n", 0755);
+
+my %job = (
+	(map { $_ => execute_step("tool: http\nurl: $base/$_\n") } keys %answer),
+	verified => execute_step("tool: http\nurl: https://localhost:$secure_port/\n"),
+	unverified => execute_step("tool: http\nurl: https://localhost:$secure_port/\nverify: false\n"),
+	large => execute_step("tool: python\nargs: {text: '{{ text }}'}\ncode: 'result = len(text)'\n", '{text: ' . 'x' x 2_000_000 . '}'));
+my $breaks = execute_step("tool: python\ncode: |\n  import os\n  open('$directory/stuck', 'w').close()\n  os._exit(3)\n");
+my $stuck = execute_step("tool: python\ntimeout: 1\ncode: 'result = 1'\n");
+my $log = drain('--types', 'http,python', '--python', $python);
+
+#
+# Answers of web servers
+#
+is(result_of($job{bare}, "result #>> '{data,data}'"), '[1,2]', 'a body without a type is a text');
+is(result_of($job{alike}, "concat_ws(' ', result #>> '{data,headers,x-one}', result #>> '{data,headers,x-one-more}')"), 'a, c b', 'a header whose name begins another one');
+is(result_of($job{nameless}, "result #> '{data,headers}'"), '{"x-one": "a", "content-length": "0"}', 'a header without a name is none');
+SKIP:
+{
+	skip 'there is no openssl', 2 unless $has_openssl;
+	like(result_of($job{verified}, 'error', 'action_error'), qr/certificate/, 'a certificate that nobody knows is refused');
+	is(result_of($job{unverified}, "result #>> '{data,status_code}'"), '200', 'verify: false takes it');
+}
+
+#
+# Python
+#
+is(result_of($job{large}, 'result'), '2000000', 'a request that the socket does not take at once');
+is(result_of($breaks, 'error', 'action_error'), 'the python process exited with code 3', 'a program that ends its interpreter');
+is(result_of($stuck, 'error', 'action_error'), 'timed out after 1 seconds', 'the next one does not start before the time of the task is over');
+
+#
+# The process that ends what a killed worker has started outlives signals to the session
+#
+unlink "$directory/stuck";
+my $long = execute_step("tool: shell\ncommand: 'sleep 98764 & echo \$! > $directory/sleeper; wait'\n");
+my $worker = start_worker(\$log, '--types', 'shell');
+ok(wait_for("SELECT count(*) = 1 FROM noetl.event WHERE event_type = 'action_started' AND execution_id = $long"), 'a task runs');
+my $until = time + 60;
+sleep 0.05 until -s "$directory/sleeper" || time > $until;
+my ($sleeper) = slurp_file("$directory/sleeper") =~ /(\d+)/;
+my $pid = $worker->{KIDS}[0]{PID};
+sub state_of { my ($id) = @_; open my $file, '<', "/proc/$id/stat" or return ''; return readline($file) // '' }
+sub lives { my ($id) = @_; return state_of($id) =~ /^\d+ \(.*\) [^Z]/ }
+my ($guard) = grep { state_of($_) =~ /^\d+ \(noetl-worker\) \S $pid / } map { m{(\d+)} } glob('/proc/[0-9]*');
+kill $_, $guard foreach qw(TERM INT HUP);
+sleep 0.3;
+ok(lives($guard), 'the guard stays');
+$worker->signal('KILL');
+$worker->finish;
+$until = time + 60;
+sleep 0.05 while lives($sleeper) && time < $until;
+ok(!lives($sleeper), 'and ends what the worker leaves');
+done_testing();
