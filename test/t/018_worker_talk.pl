@@ -52,6 +52,7 @@ while (sysread($channel, my $length, 4) == 4)
 	sysread($channel, $request, $size - length $request, length $request) or last while length $request < $size;
 	select undef, undef, undef, 1000 if $mode =~ /stubborn|sleeps/;
 	exit 3 if $mode eq 'exits';
+	if ($mode eq 'splits') { my $event = frame(texts('E', 'progress', '{"a":1}')); syswrite($channel, substr($event, 0, 10)); select undef, undef, undef, 0.2; syswrite($channel, substr($event, 10)) }
 	answer(texts('D', '', 'null') . 'x') if $mode eq 'malformed';
 	answer('x') if $mode eq 'short';
 	# that of another item has answered first
@@ -95,6 +96,8 @@ while (my $line = <STDIN>)
 		print select($more, undef, undef, 0.3) > 0 ? qq({"id":"$id","error":"crowd"}\n) : qq({"id":"$id","result":"alone"}\n);
 		next;
 	}
+	if ($mode eq 'asked') { my $attempt = $line =~ /"attempt":(\d+)/ ? $1 : 'none'; print qq({"id":"$id","result":"attempt $attempt"}\n); next }
+	if ($mode eq 'tells') { print qq({"id":"$id","progress":0.5}\n) unless $cancel; next }
 	next if $mode eq 'late' || $mode eq 'two';
 	print qq({"id":"$id","result":1}\n);
 }
