@@ -148,6 +148,7 @@ is_deeply([ grep { $_->{status} != 403 } map { post($reader, $_->[0], [ csrf => 
 	'a console that only shows refuses every action');
 unlike(get($reader, $_)->{content}, qr/<form[^>]* method="post" action="(?!\/logout|\/editor)/, "and offers none in $_") foreach @pages[0 .. 13];
 is(post($reader, '/lint', [ csrf => $reader->{csrf}, content => 'nothing: 1' ])->{status}, 200, 'but one that changes nothing');
+is(post($reader, '/editor', [ csrf => $reader->{csrf}, action => $_, content => $work ])->{status}, 200, "one can $_ a playbook in it") foreach qw(check simulate);
 is(state_of_all(), $before, 'nothing has changed');
 
 # Two tenants

@@ -30,7 +30,13 @@ sub listen_as
 {
 	my ($browser) = @_;
 	my $socket = raw_socket($console, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$browser->{cookies}{noetl_session}\r\n\r\n");
-	while (<$socket>) { last if /retry: / }
+	my $head = '';
+	while (<$socket>)
+	{
+		last if /retry: /;
+		$head .= $_;
+	}
+	like($head, qr{^Content-Type: text/event-stream\r$}m, 'what a page listens to is a stream of events');
 	return $socket;
 }
 

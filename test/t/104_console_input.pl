@@ -53,6 +53,14 @@ IPC::Run::run([ 'noetl-console', '--listen', '192.0.2.1:0' ], '>', \my $said, '2
 is("$? $said", (1 << 8) . ' ', 'an address that is not of this machine');
 like($complaint, qr/cannot listen at 192\.0\.2\.1, port 0/, 'with the reason');
 
+# without options, at a port that another program may have
+my ($served, $why) = ('', '');
+my $plain = IPC::Run::start(['noetl-console'], '>', \$served, '2>', \$why, IPC::Run::timeout(60));
+$plain->pump while $plain->pumpable && $served !~ /\n/;
+$plain->signal('TERM') if $plain->pumpable;
+$plain->finish;
+like("$served$why", qr{^http://127\.0\.0\.1:8080/\n|cannot listen at 127\.0\.0\.1, port 8080}, 'it needs no option');
+
 #
 # Names by which browsers reach it
 #
@@ -161,6 +169,9 @@ is(echoed('100%+%zz+%4g+%g4+%4'), '100% %zz %4g %g4 %4', 'percents that stand fo
 is(echoed('a%00b%41%7e'), 'a bA~', 'a NUL is a blank');
 is(echoed('a%0D%0Ab%0Dc%0Ad'), "a\nb\rc\nd", 'ends of lines are those of files');
 is(echoed('%01%1F%7F%3C%26%22%27'), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&lt;&amp;&quot;&#39;", 'what has no place in a page');
+sub last_of { my ($count) = @_; return request($ann, 'POST', '/lint', content => "csrf=$ann->{csrf}" . '&a=' x ($count - 2) . '&content=nothing:+1', headers => { 'Content-Type' => 'application/x-www-form-urlencoded' })->{content} }
+like(last_of(2000), qr/nothing/, 'two thousand fields of a form are read');
+unlike(last_of(2001), qr/nothing/, 'and no more');
 is(request($ann, 'POST', '/editor', content => "csrf=$ann->{csrf}&action=check&content=%FF", headers => { 'Content-Type' => 'application/x-www-form-urlencoded' })->{status}, 400, 'a form that is no text');
 is(request($ann, 'POST', '/editor', content => 'x' x 8193, headers => { 'Content-Type' => 'application/x-www-form-urlencoded', Cookie => 'noetl_session=' . 'f' x 64 })->{status}, 413, 'a large body of who has no session');
 
@@ -233,6 +244,13 @@ unlike(get($ann, $seen)->{content}, qr/does not exist/, 'and with all of them');
 my $validate = sql("SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.proname = 'validate' AND p.pronamespace = 'noetl'::regnamespace");
 sql("ALTER FUNCTION $validate RENAME TO away; CREATE FUNCTION noetl.validate() RETURNS int LANGUAGE sql AS 'SELECT 1'");
 like(get($ann, '/playbook?path=work')->{content}, qr/noetl\.validate\(.*\) does not exist/, 'a page without noetl.validate');
+sql("CREATE FUNCTION noetl.validate(text) RETURNS TABLE (severity text, line int, col int, path text, message text, hint text) LANGUAGE sql"
+	  . " AS 'SELECT NULL::text, 1, 1, NULL::text, NULL::text, NULL::text FROM pg_sleep(60)'");
+my $hasty = start_console('--statement-timeout', 1, '--secure-cookie');
+my $hurried = login($hasty, 'ann', 'ann pw');
+is(scalar(grep { /; Secure$/ } @{ $hurried->{answer}{headers}{'set-cookie'} }), 2, 'cookies for https only');
+like(post($hurried, '/lint', [ csrf => $hurried->{csrf}, content => 'x' ])->{content}, qr/canceling statement due to statement timeout/, 'a statement takes as long as it may');
+sql('DROP FUNCTION noetl.validate(text)');
 sql('DROP FUNCTION noetl.validate(); ALTER FUNCTION ' . $validate =~ s/validate/away/r . ' RENAME TO validate');
 
 # What is refused when it is to be committed has not been done.

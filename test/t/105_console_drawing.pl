@@ -10,6 +10,7 @@ use ConsoleTest;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 plan skip_all => 'noetl-console is not built (no libmicrohttpd)'
   unless system('command -v noetl-console >/dev/null') == 0;
@@ -165,7 +166,8 @@ my $answer = "200 300\n10.0 20.0\n10.0 120.0\nM10.0 60.0C10.0 70.0 10.0 80.0 10.
 my %answers = (
 	'a line fewer' => $answer =~ s/12.*\n//r, 'a line more' => "${answer}1 2\n", 'no end' => $answer =~ s/\n\z//r, 'nothing' => '', 'one line' => "200 300\n",
 	'HTML' => $answer =~ s/M10/<b>/r, 'a quote' => $answer =~ s/M10/"/r, 'a NUL' => $answer =~ s/\n\z/\0\n/r, 'too much' => ' ' x (4 * 1024 * 1024) . $answer);
-sub answered
+# Makes the program that answers with a text, and then does what else is to be done.
+sub make_program
 {
 	my ($text, $end) = @_;
 	open my $file, '>:raw', "$directory/answer" or die $!;
@@ -176,9 +178,36 @@ sub answered
 	close $file;
 	chmod 0755, "$directory/program.new";
 	rename "$directory/program.new", "$directory/program" or die $!;
-	# what has been asked is not asked again: another label each time
-	our $labels;
-	return drawn(drawing(step(0), step(1), edge(0, 1), label(0, 'x' x ++$labels)));
+	return;
+}
+# A drawing that has not been asked for: what has been is not asked again.
+my $labels = 0;
+sub another { return drawing(step(0), step(1), edge(0, 1), label(0, 'x' x ++$labels)) }
+sub answered { make_program(@_); return drawn(another()) }
+
+# Two programs answer at a time: who comes later does not wait for one.
+sub two_at_a_time
+{
+	my ($other) = @_;
+	my ($begun, $go) = ("$directory/begun", "$directory/go");
+	my $count = sub { return -e $begun ? length slurp_file($begun) : 0 };
+	my @browsers = map { login($other, 'ann', 'ann pw') } 1, 2;
+	my @pages;
+	make_program($answer, "printf x >>$begun; while [ ! -e $go ]; do sleep 0.1; done");
+	foreach my $browser (@browsers)
+	{
+		my $body = "csrf=$browser->{csrf}&action=draw&content=" . url_part(another());
+		push @pages, raw_socket($other, join("\r\n", 'POST /editor HTTP/1.1', 'Host: localhost', 'Connection: close', "Cookie: noetl_session=$browser->{cookies}{noetl_session}",
+			'Content-Type: application/x-www-form-urlencoded', 'Content-Length: ' . length $body, '', $body));
+		my $until = time + 60;
+		sleep 0.1 until $count->() >= @pages || time > $until;
+	}
+	unlike(drawn(another()), qr/spread/, 'a third drawing is that of the database');
+	is($count->(), 2, '... and no third program is asked');
+	open my $file, '>', $go or die $!;
+	close $file;
+	like(join('', readline $_), qr/class="spread"/, 'the others are laid out') foreach @pages;
+	return;
 }
 {
 	local $ENV{LD_PRELOAD} = $library;
@@ -192,6 +221,7 @@ sub answered
 	unlike(answered($answer, 'exit 1'), qr/spread/, 'a program that fails');
 	unlike(answered($answer, 'kill -9 $$'), qr/spread/, 'one that is killed');
 	is(files($other), $files, 'they leave no file open');
+	two_at_a_time($other);
 	local @ENV{qw(LD_PRELOAD OTHER_PROGRAM FAIL_CALL)} = ($library, "$directory/program", 'memfd_create');
 	my $silent = start_console();
 	delete @ENV{qw(LD_PRELOAD OTHER_PROGRAM FAIL_CALL)};

@@ -139,9 +139,9 @@ foreach my $i (0 .. $#texts)
 # What is too much is shown as a whole; a little less is not.
 my @large = map { "l$_" } 1 .. 3100;
 my @other = map { $_ % 2 ? "l$_" : "m$_" } 1 .. 3100;
-my ($from, $to) = (register('x', @large, 'y'), register('z', @other, 'w'));
+my ($from, $to) = (register('x', @large, 'y'), register('l2', @other, 'w'));
 my $lines = difference($from, $to);
-is(wrong([ 'x', @large, 'y' ], [ 'z', @other, 'w' ], 0, @$lines), 'right', 'two long texts are shown one after the other');
+is(wrong([ 'x', @large, 'y' ], [ 'l2', @other, 'w' ], 0, @$lines), 'right', 'two long texts are shown one after the other');
 @large = @large[ 0 .. 999 ];
 @other = @other[ 0 .. 999 ];
 ($from, $to) = (register('x', @large, 'y'), register('z', @other, 'w'));

@@ -239,13 +239,14 @@ do_answer(enum MHD_Result result)
 	answered = false;
 	if (result != MHD_YES)
 		puts("closed");
-	if (connection->response == NULL)
+	if (connection->response == NULL &&
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Slow") == NULL)
 		do_leave();
 }
 
 /*
  * A request: connection, method, address, headers, "Body: text"; with "Wait: yes" what
- * comes of it is told by "answer".
+ * comes of it is told by "answer"; with "Slow: yes" its answer is read until "leave".
  */
 static void
 do_request(void)

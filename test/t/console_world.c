@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -757,7 +758,21 @@ MHD_add_response_header(struct MHD_Response *response, const char *name, const c
 	return MHD_YES;
 }
 
-/* Prints an answer: of a page its name, and what is between its head and its foot. */
+/* Returns a number that another text would hardly have (FNV-1a). */
+static uint32_t
+digest_of(const char *text)
+{
+	uint32_t	digest = 2166136261u;
+
+	for (; *text; text++)
+		digest = (digest ^ (unsigned char) *text) * 16777619u;
+	return digest;
+}
+
+/*
+ * Prints an answer: of a page its name, and what is between its head and its foot; of
+ * what is long only how long it is, and a digest.
+ */
 static void
 print_answer(unsigned status, const struct MHD_Response *response)
 {
@@ -779,7 +794,7 @@ print_answer(unsigned status, const struct MHD_Response *response)
 	else
 		begin = body;
 	if (strlen(begin) > 6000)
-		printf("[%zu bytes]\n", strlen(begin));
+		printf("[%zu bytes, %08x]\n", strlen(begin), digest_of(begin));
 	else
 		printf("%s%s", begin, *begin && begin[strlen(begin) - 1] != '\n' ? "\n" : "");
 	free(body);
