@@ -99,8 +99,9 @@ BEGIN
     RETURN noetl.enqueue_next();
 END
 $$;
-UPDATE noetl.schedule SET cron = '* * * * *' WHERE name = 'nightly';
-SELECT pg_temp.make_due('nightly', date_trunc('minute', now()));
+SELECT date_trunc('minute', now()) AS minute, to_char(now() AT TIME ZONE 'Europe/Berlin', 'MI HH24 * * *') AS cron \gset
+UPDATE noetl.schedule SET cron = :'cron' WHERE name = 'nightly';
+SELECT pg_temp.make_due('nightly', :'minute');
 SELECT last_execution_id AS first FROM noetl.schedule WHERE name = 'nightly' \gset
 SELECT x.path, x.status, x.schedule, x.labels, x.started_by = current_user::regrole AS own, w.data - 'schedule' AS parameters,
        w.data #>> '{schedule,name}' AS name, (w.data #>> '{schedule,at}')::timestamptz = s.last_at AS at, right(w.data #>> '{schedule,at}', 6) IN ('+01:00', '+02:00') AS local
@@ -113,9 +114,9 @@ SELECT noetl.enqueue_next();
 SELECT count(*), bool_and(s.last_execution_id = :first) AS same FROM noetl.execution AS x, noetl.schedule AS s WHERE x.schedule = 'nightly';
 -- It is changed by its name; one whose times stay the same keeps its next time.
 UPDATE noetl.schedule SET next_at = '2100-01-01';
-SELECT noetl.schedule('nightly', 'schedules/quick', '* * * * *', time_zone => 'Europe/Berlin');
-SELECT noetl.schedule('nightly', 'schedules/quick', '* * * * *', time_zone => 'UTC') < '2100-01-01' AS anew;
-SELECT noetl.schedule('nightly', 'schedules/quick', '* * * * *', time_zone => 'UTC', enabled => false);
+SELECT noetl.schedule('nightly', 'schedules/quick', :'cron', time_zone => 'Europe/Berlin');
+SELECT noetl.schedule('nightly', 'schedules/quick', :'cron', time_zone => 'UTC') < '2100-01-01' AS anew;
+SELECT noetl.schedule('nightly', 'schedules/quick', :'cron', time_zone => 'UTC', enabled => false);
 SELECT pg_temp.make_due('nightly', now());
 SELECT count(*) FROM noetl.execution WHERE schedule = 'nightly';
 SELECT noetl.unschedule('nightly'), noetl.unschedule('nightly') AS again;

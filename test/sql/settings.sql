@@ -89,7 +89,7 @@ workflow:
 - {step: b, type: python, code: x, args: {n: "{{ range(100000) | map('string') | join('-') | length }}"}}
 $$) > 0 AS registered;
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: settings/large\nworkflow:\n' ||
-	string_agg(format(E'- {step: s%s, type: python, code: x, args: {n: "%s"}, next: %s}\n', i, repeat('{{ now() }} ', 300),
+	string_agg(format(E'- {step: s%s, type: python, code: x%s, next: %s}\n', i, CASE WHEN i > 1 THEN format(', args: {n: "%s"}', repeat('{{ now() }} ', 300)) END,
 		CASE WHEN i = 50 THEN 'end' ELSE 's' || i + 1 END), '' ORDER BY i)) > 0 AS registered
   FROM generate_series(1, 50) AS i;
 SELECT noetl.execute('settings/heavy') > 0 AS started;
