@@ -287,6 +287,25 @@ SELECT count(*) FROM noetl.limit_pace WHERE name = 'srow_pace';
 SELECT noetl.cancel(:id);
 DELETE FROM noetl.limit_pace WHERE name = 'srow_pace';
 
+-- Two tasks that begin in one transaction have a slot each, while there is room.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/two
+workflow:
+- {step: a, type: srowtwo, code: x, limits: {name: srow_two, concurrency: 2}}
+$$) > 0;
+SELECT noetl.execute('srow/two') AS id \gset
+SELECT noetl.cancel(:id);
+SELECT noetl.execute('srow/two') AS id \gset
+SELECT noetl.cancel(:id);
+BEGIN;
+SELECT count(noetl.execute('srow/two')) FROM generate_series(1, 2);
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'srowtwo' GROUP BY 1;
+COMMIT;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'srow/two' AND status = 'RUNNING';
+SELECT count(*) FROM noetl.slot WHERE name = 'srow_two';
+
 -- The end of an execution serves all limits of which it had slots.
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
