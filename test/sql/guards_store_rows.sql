@@ -99,6 +99,28 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE executio
 SELECT pg_temp.tasks(:id, 'i');
 SELECT * FROM noetl.verify(:id);
 
+-- Who pauses an execution pauses what its children have ready, at once.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/below
+workflow:
+- {step: k, type: srowk, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/above
+workflow:
+- {step: call, type: playbook, path: srow/below}
+$$) > 0;
+SELECT noetl.execute('srow/above') AS id \gset
+SELECT noetl.pause(:id);
+SELECT q.node_name, q.status, q.paused_by = :id FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.parent_execution_id = :id;
+SELECT noetl.resume(:id), noetl.enqueue_next() >= 0;
+SELECT q.node_name, q.status FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.parent_execution_id = :id;
+SELECT noetl.cancel(:id);
+
 -- An end that waits for the broker, and whose event is gone, ends nothing.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
