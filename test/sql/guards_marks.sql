@@ -176,6 +176,27 @@ SELECT noetl.cancel(:id);
 DELETE FROM noetl.event WHERE execution_id = :id;
 DELETE FROM noetl.execution WHERE execution_id = :id;
 
+-- An execution that changes all the time leaves nothing in the memory of a session.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: marks/%s
+workflow:
+- {step: a, type: marka, code: x}
+$$, repeat('long', 100))) > 0;
+SELECT noetl.execute('marks/' || repeat('long', 100)) AS id \gset
+CREATE FUNCTION pg_temp.change(times int) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. times LOOP
+        UPDATE noetl.execution SET priority = i % 2 WHERE path LIKE 'marks/long%';
+        INSERT INTO noetl.event (execution_id, event_type, status) SELECT execution_id, 'note', 'COMPLETED' FROM noetl.execution WHERE path LIKE 'marks/long%';
+    END LOOP;
+    RETURN (SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext');
+END $$;
+SELECT pg_temp.change(10) AS used \gset
+SELECT pg_temp.change(300) - :used < 50000 AS bounded;
+SELECT noetl.cancel(:id);
+
 -- Databases that were made from one another have turns of their own.
 SELECT current_database() AS home \gset
 CREATE DATABASE marks_one;

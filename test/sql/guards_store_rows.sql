@@ -99,6 +99,28 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE executio
 SELECT pg_temp.tasks(:id, 'i');
 SELECT * FROM noetl.verify(:id);
 
+-- Who pauses an execution pauses what its children have ready, at once.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/below
+workflow:
+- {step: k, type: srowk, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/above
+workflow:
+- {step: call, type: playbook, path: srow/below}
+$$) > 0;
+SELECT noetl.execute('srow/above') AS id \gset
+SELECT noetl.pause(:id);
+SELECT q.node_name, q.status, q.paused_by = :id FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.parent_execution_id = :id;
+SELECT noetl.resume(:id), noetl.enqueue_next() >= 0;
+SELECT q.node_name, q.status FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE x.parent_execution_id = :id;
+SELECT noetl.cancel(:id);
+
 -- An end that waits for the broker, and whose event is gone, ends nothing.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
@@ -286,6 +308,25 @@ SELECT noetl.enqueue_next() >= 0;
 SELECT count(*) FROM noetl.limit_pace WHERE name = 'srow_pace';
 SELECT noetl.cancel(:id);
 DELETE FROM noetl.limit_pace WHERE name = 'srow_pace';
+
+-- Two tasks that begin in one transaction have a slot each, while there is room.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: srow/two
+workflow:
+- {step: a, type: srowtwo, code: x, limits: {name: srow_two, concurrency: 2}}
+$$) > 0;
+SELECT noetl.execute('srow/two') AS id \gset
+SELECT noetl.cancel(:id);
+SELECT noetl.execute('srow/two') AS id \gset
+SELECT noetl.cancel(:id);
+BEGIN;
+SELECT count(noetl.execute('srow/two')) FROM generate_series(1, 2);
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'srowtwo' GROUP BY 1;
+COMMIT;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'srow/two' AND status = 'RUNNING';
+SELECT count(*) FROM noetl.slot WHERE name = 'srow_two';
 
 -- The end of an execution serves all limits of which it had slots.
 SELECT noetl.register(format($$
