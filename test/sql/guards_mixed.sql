@@ -134,7 +134,8 @@ SELECT status, attempts FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
 
 -- While an execution begins whose time has come, a trigger cancels another one, and puts off a third.
-CREATE TABLE mixed_ids AS SELECT n, noetl.execute('mixed/two', run_at => clock_timestamp() + n * interval '1 ms') AS id FROM generate_series(1, 3) AS n;
+CREATE TABLE mixed_ids AS SELECT n, noetl.execute('mixed/two', run_at => now() + interval '1 hour') AS id FROM generate_series(1, 3) AS n;
+UPDATE noetl.execution SET run_at = now() - (4 - n) * interval '1 s' FROM mixed_ids WHERE execution_id = id;
 CREATE FUNCTION mixed_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF new.execution_id = (SELECT id FROM mixed_ids WHERE n = 1) THEN
@@ -145,7 +146,6 @@ BEGIN
 END
 $$;
 CREATE TRIGGER zz_begins AFTER INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_due') EXECUTE FUNCTION mixed_begins();
-SELECT pg_sleep(0.005);
 SELECT noetl.enqueue_next() >= 0;
 DROP TRIGGER zz_begins ON noetl.event;
 SELECT n, status, (SELECT string_agg(event_type, ' ' ORDER BY event_id) FROM noetl.event AS e WHERE e.execution_id = id) FROM mixed_ids JOIN noetl.execution ON execution_id = id ORDER BY n;
