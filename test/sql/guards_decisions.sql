@@ -335,12 +335,11 @@ SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.l
 SELECT * FROM decisions_outcome(:id);
 
 -- What a task is told under the name of its former attempts are none.
-SELECT decisions_add('told', '- {step: a, type: python, code: x, data: {attempts_before: 5}, retry: {max_attempts: 3, initial_delay: 0}, save: {storage: http, url: "{{ attempts_before }}"}}');
+SELECT decisions_add('told', '- {step: a, type: python, code: x, data: {attempts_before: 5}, retry: {max_attempts: 3, initial_delay: 32, jitter: false}, save: {storage: http, url: "{{ attempts_before }}"}}');
 SELECT noetl.execute('decisions/told') AS id \gset
 SELECT context, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
-SELECT attempts, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
-SELECT attempts, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
-SELECT * FROM decisions_outcome(:id);
+SELECT meta FROM decisions_log(:id, 'action_retry');
+SELECT noetl.cancel(:id);
 
 -- The end tells of the conditions of an entry only if that is still one without an event of its own.
 SELECT decisions_add('entry', $$
