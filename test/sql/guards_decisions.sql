@@ -370,6 +370,31 @@ SELECT noetl.execute('decisions/twice') AS id \gset
 SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 2);
 SELECT * FROM decisions_outcome(:id);
 
+-- The attempts of a statement that is resumed are counted on.
+SELECT decisions_add('counts', '- {step: a, type: sql, statement: "SELECT 1 / 0", on_error: hold}');
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/counts') AS id \gset
+RESET ROLE;
+SELECT noetl.retry(:id, 'a') IS NOT NULL AS resumed;
+SELECT error, meta -> 'attempt' AS attempt FROM noetl.event WHERE execution_id = :id AND event_type = 'action_error' ORDER BY event_id;
+SELECT noetl.cancel(:id);
+SELECT * FROM decisions_outcome(:id);
+
+-- A join waits for another one that comes before it in the graph, if not in the document.
+SELECT decisions_add('joins', $$
+- {step: start, next: [a, b]}
+- {step: a, type: python, code: x, next: first}
+- {step: b, type: shell, command: x, next: [first, {step: second, data: {b: 1}}]}
+- {step: second, type: http, url: x}
+- {step: first, type: python, code: x, next: {step: second, data: {first: 1}}}
+$$);
+SELECT noetl.execute('decisions/joins') AS id \gset
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT node_name, action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
