@@ -395,6 +395,43 @@ SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT node_name, action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 SELECT * FROM decisions_outcome(:id);
 
+-- A signal that ends a wait is not kept, unless it has an id by which it is known again.
+SELECT decisions_add('signal', $$
+- {step: a, type: wait, signal: go, next: b}
+- {step: b, type: wait, signal: go, next: c}
+- {step: c, type: wait, signal: go}
+$$);
+SELECT noetl.execute('decisions/signal') AS id \gset
+SELECT noetl.signal(:id, 'go');
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = :id;
+SELECT noetl.signal(:id, 'go', id => 'one');
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = :id;
+SELECT noetl.signal(:id, 'go');
+SELECT * FROM decisions_outcome(:id);
+
+-- An iterator that is resumed with another input begins anew.
+SELECT decisions_add('anew', $$
+- {step: start, next: {step: each, data: {list: [1, 2]}}}
+- {step: each, type: iterator, mode: distributed, concurrency: 1, element: n, collection: "{{ input.list }}", on_error: hold, task: {type: python, code: x}}
+$$);
+SELECT noetl.execute('decisions/anew') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'each', input => '{"list": [5]}') IS NOT NULL AS resumed;
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT context -> 'collection' AS items FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_started' ORDER BY event_id;
+SELECT * FROM decisions_outcome(:id);
+
+-- What reads the workload in the database reads it, although a worker renders some of its strings.
+SELECT decisions_add('reads', $$
+- {step: start, next: [{when: "{{ workload.n == 1 }}", then: a}, {else: b}]}
+- {step: a, type: wait, for: "{{ workload.n - 1 }}", next: b}
+- {step: b, type: noop}
+$$, 'workload: {home: "{{ env.HOME }}", n: 1}');
+SELECT noetl.execute('decisions/reads') AS id \gset
+SELECT event, node, note FROM decisions_log(:id, 'step');
+SELECT * FROM decisions_outcome(:id);
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
