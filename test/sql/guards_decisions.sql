@@ -432,6 +432,14 @@ SELECT noetl.execute('decisions/reads') AS id \gset
 SELECT event, node, note FROM decisions_log(:id, 'step');
 SELECT * FROM decisions_outcome(:id);
 
+-- A text that is only the beginning of what the playbook has written is not rendered by the worker.
+SELECT decisions_add('part', $$
+- {step: start, next: {step: a, data: {text: "{{ '{' }}"}}}
+- {step: a, type: python, code: x, data: {text: "{{ env.A }}", other: "{{ env.B }}"}}
+$$);
+SELECT noetl.execute('decisions/part') AS id \gset
+SELECT action -> 'data' AS data, context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
