@@ -335,9 +335,11 @@ SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.l
 SELECT * FROM decisions_outcome(:id);
 
 -- What a task is told under the name of its former attempts are none.
-SELECT decisions_add('told', '- {step: a, type: python, code: x, data: {attempts_before: 5}, retry: {max_attempts: 3, initial_delay: 32, jitter: false}, save: {storage: http, url: "{{ attempts_before }}"}}');
+SELECT decisions_add('told', '- {step: a, type: sql, statement: "SELECT 1 AS n", retry: {max_attempts: 3, initial_delay: 32, jitter: false}, save: {storage: http, url: "{{ attempts_before }}"}}', 'workload: {attempts_before: 5}');
+SET ROLE regress_decisions;
 SELECT noetl.execute('decisions/told') AS id \gset
-SELECT context, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+RESET ROLE;
+SELECT context -> 'attempts_before' AS told, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
 SELECT meta FROM decisions_log(:id, 'action_retry');
 SELECT noetl.cancel(:id);
 
