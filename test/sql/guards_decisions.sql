@@ -442,6 +442,57 @@ $$);
 SELECT noetl.execute('decisions/part') AS id \gset
 SELECT action -> 'data' AS data, context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 
+-- A step that calls a playbook and is resumed with another input calls it anew.
+SELECT decisions_add('called', '- {step: a, type: http, url: "{{ workload.n }}"}', 'workload: {n: 0}');
+SELECT decisions_add('calls', '- {step: call, type: playbook, path: decisions/called, args: {n: 1}, on_error: hold}');
+SELECT noetl.execute('decisions/calls') AS id \gset
+SELECT action -> 'url' AS url, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'call', '{"m": 2}') IS NOT NULL AS resumed;
+SELECT status FROM noetl.execution WHERE parent_execution_id = :id ORDER BY execution_id;
+SELECT action -> 'url' AS url, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- Where the first way that is taken is the only one, an "else" after it is not taken.
+SELECT decisions_add('exclusive', $$
+- {step: a, type: noop, next_mode: exclusive, next: [{then: [b]}, {else: [c]}]}
+- {step: b, type: noop}
+- {step: c, type: noop}
+$$);
+SELECT noetl.execute('decisions/exclusive') AS id \gset
+SELECT event, node FROM decisions_log(:id, 'step_completed');
+
+-- Each compensation sees the value of its own step, also where all is done at once.
+SELECT decisions_add('undo', $$
+- {step: a, type: sql, statement: SELECT 101 AS n, compensate: {type: sql, statement: "INSERT INTO public.decisions_saved VALUES (:n)", params: {n: "{{ result[0].n }}"}}, next: b}
+- {step: b, type: sql, statement: SELECT 102 AS n, compensate: {type: sql, statement: "INSERT INTO public.decisions_saved VALUES (:n)", params: {n: "{{ result[0].n }}"}}, next: c}
+- {step: c, type: sql, statement: SELECT 1 / 0}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/undo') AS id \gset
+RESET ROLE;
+SELECT * FROM decisions_saved WHERE n > 100;
+SELECT status, wrong FROM decisions_outcome(:id);
+
+-- A save that is resumed sees the input of its step, as the first did.
+SELECT decisions_add('saves', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: sql, statement: SELECT 1 AS n, save: {storage: http, url: "{{ input.n }}"}, on_error: hold}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/saves') AS id \gset
+RESET ROLE;
+SELECT context -> 'input' AS input, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'a') IS NOT NULL AS resumed;
+SELECT context -> 'input' AS input, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- A worker does not render what a start has given under one name, though the playbook has it under another.
+SELECT decisions_add('given', $$
+- {step: a, type: python, code: x, args: {x: "{{ env.C }} {{ b }}"}}
+$$, 'workload: {a: "{{ env.A }}", b: "{{ env.B }}"}');
+SELECT noetl.execute('decisions/given', '{"b": "{{ env.A }}"}') AS id \gset
+SELECT context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
