@@ -335,12 +335,13 @@ SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.l
 SELECT * FROM decisions_outcome(:id);
 
 -- What a task is told under the name of its former attempts are none.
-SELECT decisions_add('told', '- {step: a, type: python, code: x, data: {attempts_before: 5}, retry: {max_attempts: 3, initial_delay: 0}, save: {storage: http, url: "{{ attempts_before }}"}}');
+SELECT decisions_add('told', '- {step: a, type: sql, statement: "SELECT 1 AS n", retry: {max_attempts: 3, initial_delay: 32, jitter: false}, save: {storage: http, url: "{{ attempts_before }}"}}', 'workload: {attempts_before: 5}');
+SET ROLE regress_decisions;
 SELECT noetl.execute('decisions/told') AS id \gset
-SELECT context, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
-SELECT attempts, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
-SELECT attempts, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
-SELECT * FROM decisions_outcome(:id);
+RESET ROLE;
+SELECT context -> 'attempts_before' AS told, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT meta FROM decisions_log(:id, 'action_retry');
+SELECT noetl.cancel(:id);
 
 -- The end tells of the conditions of an entry only if that is still one without an event of its own.
 SELECT decisions_add('entry', $$
@@ -370,6 +371,127 @@ $$);
 SELECT noetl.execute('decisions/twice') AS id \gset
 SELECT action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 2);
 SELECT * FROM decisions_outcome(:id);
+
+-- The attempts of a statement that is resumed are counted on.
+SELECT decisions_add('counts', '- {step: a, type: sql, statement: "SELECT 1 / 0", on_error: hold}');
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/counts') AS id \gset
+RESET ROLE;
+SELECT noetl.retry(:id, 'a') IS NOT NULL AS resumed;
+SELECT error, meta -> 'attempt' AS attempt FROM noetl.event WHERE execution_id = :id AND event_type = 'action_error' ORDER BY event_id;
+SELECT noetl.cancel(:id);
+SELECT * FROM decisions_outcome(:id);
+
+-- A join waits for another one that comes before it in the graph, if not in the document.
+SELECT decisions_add('joins', $$
+- {step: start, next: [a, b]}
+- {step: a, type: python, code: x, next: first}
+- {step: b, type: shell, command: x, next: [first, {step: second, data: {b: 1}}]}
+- {step: second, type: http, url: x}
+- {step: first, type: python, code: x, next: {step: second, data: {first: 1}}}
+$$);
+SELECT noetl.execute('decisions/joins') AS id \gset
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT node_name, action -> 'data' AS data, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- A signal that ends a wait is not kept, unless it has an id by which it is known again.
+SELECT decisions_add('signal', $$
+- {step: a, type: wait, signal: go, next: b}
+- {step: b, type: wait, signal: go, next: c}
+- {step: c, type: wait, signal: go}
+$$);
+SELECT noetl.execute('decisions/signal') AS id \gset
+SELECT noetl.signal(:id, 'go');
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = :id;
+SELECT noetl.signal(:id, 'go', id => 'one');
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = :id;
+SELECT noetl.signal(:id, 'go');
+SELECT * FROM decisions_outcome(:id);
+
+-- An iterator that is resumed with another input begins anew.
+SELECT decisions_add('anew', $$
+- {step: start, next: {step: each, data: {list: [1, 2]}}}
+- {step: each, type: iterator, mode: distributed, concurrency: 1, element: n, collection: "{{ input.list }}", on_error: hold, task: {type: python, code: x}}
+$$);
+SELECT noetl.execute('decisions/anew') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'each', input => '{"list": [5]}') IS NOT NULL AS resumed;
+SELECT replace(node_id, :'id', '') AS node, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT context -> 'collection' AS items FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_started' ORDER BY event_id;
+SELECT * FROM decisions_outcome(:id);
+
+-- What reads the workload in the database reads it, although a worker renders some of its strings.
+SELECT decisions_add('reads', $$
+- {step: start, next: [{when: "{{ workload.n == 1 }}", then: a}, {else: b}]}
+- {step: a, type: wait, for: "{{ workload.n - 1 }}", next: b}
+- {step: b, type: noop}
+$$, 'workload: {home: "{{ env.HOME }}", n: 1}');
+SELECT noetl.execute('decisions/reads') AS id \gset
+SELECT event, node, note FROM decisions_log(:id, 'step');
+SELECT * FROM decisions_outcome(:id);
+
+-- A text that is only the beginning of what the playbook has written is not rendered by the worker.
+SELECT decisions_add('part', $$
+- {step: start, next: {step: a, data: {text: "{{ '{' }}"}}}
+- {step: a, type: python, code: x, data: {text: "{{ env.A }}", other: "{{ env.B }}"}}
+$$);
+SELECT noetl.execute('decisions/part') AS id \gset
+SELECT action -> 'data' AS data, context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+
+-- A step that calls a playbook and is resumed with another input calls it anew.
+SELECT decisions_add('called', '- {step: a, type: http, url: "{{ workload.n }}"}', 'workload: {n: 0}');
+SELECT decisions_add('calls', '- {step: call, type: playbook, path: decisions/called, args: {n: 1}, on_error: hold}');
+SELECT noetl.execute('decisions/calls') AS id \gset
+SELECT action -> 'url' AS url, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'call', '{"m": 2}') IS NOT NULL AS resumed;
+SELECT status FROM noetl.execution WHERE parent_execution_id = :id ORDER BY execution_id;
+SELECT action -> 'url' AS url, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- Where the first way that is taken is the only one, an "else" after it is not taken.
+SELECT decisions_add('exclusive', $$
+- {step: a, type: noop, next_mode: exclusive, next: [{then: [b]}, {else: [c]}]}
+- {step: b, type: noop}
+- {step: c, type: noop}
+$$);
+SELECT noetl.execute('decisions/exclusive') AS id \gset
+SELECT event, node FROM decisions_log(:id, 'step_completed');
+
+-- Each compensation sees the value of its own step, also where all is done at once.
+SELECT decisions_add('undo', $$
+- {step: a, type: sql, statement: SELECT 101 AS n, compensate: {type: sql, statement: "INSERT INTO public.decisions_saved VALUES (:n)", params: {n: "{{ result[0].n }}"}}, next: b}
+- {step: b, type: sql, statement: SELECT 102 AS n, compensate: {type: sql, statement: "INSERT INTO public.decisions_saved VALUES (:n)", params: {n: "{{ result[0].n }}"}}, next: c}
+- {step: c, type: sql, statement: SELECT 1 / 0}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/undo') AS id \gset
+RESET ROLE;
+SELECT * FROM decisions_saved WHERE n > 100;
+SELECT status, wrong FROM decisions_outcome(:id);
+
+-- A save that is resumed sees the input of its step, as the first did.
+SELECT decisions_add('saves', $$
+- {step: start, next: {step: a, data: {n: 1}}}
+- {step: a, type: sql, statement: SELECT 1 AS n, save: {storage: http, url: "{{ input.n }}"}, on_error: hold}
+$$);
+SET ROLE regress_decisions;
+SELECT noetl.execute('decisions/saves') AS id \gset
+RESET ROLE;
+SELECT context -> 'input' AS input, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w');
+SELECT noetl.retry(:id, 'a') IS NOT NULL AS resumed;
+SELECT context -> 'input' AS input, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT * FROM decisions_outcome(:id);
+
+-- A worker does not render what a start has given under one name, though the playbook has it under another.
+SELECT decisions_add('given', $$
+- {step: a, type: python, code: x, args: {x: "{{ env.C }} {{ b }}"}}
+$$, 'workload: {a: "{{ env.A }}", b: "{{ env.B }}"}');
+SELECT noetl.execute('decisions/given', '{"b": "{{ env.A }}"}') AS id \gset
+SELECT context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
