@@ -53,17 +53,12 @@ $secure = IPC::Run::start([ qw(openssl s_server -www -quiet -accept), $secure_po
 
 my $node = start_broker();
 
-# An interpreter that a file keeps from starting.
-my $python = keep("$directory/python", "#!/bin/sh\n[ -e $directory/stuck ] && exec sleep 98765\nexec python3 \"\$@\"\n", 0755);
-
 my %job = (
 	(map { $_ => execute_step("tool: http\nurl: $base/$_\n") } keys %answer),
 	verified => execute_step("tool: http\nurl: https://localhost:$secure_port/\n"),
 	unverified => execute_step("tool: http\nurl: https://localhost:$secure_port/\nverify: false\n"),
 	large => execute_step("tool: python\nargs: {text: '{{ text }}'}\ncode: 'result = len(text)'\n", '{text: ' . 'x' x 2_000_000 . '}'));
-my $breaks = execute_step("tool: python\ncode: |\n  import os\n  open('$directory/stuck', 'w').close()\n  os._exit(3)\n");
-my $stuck = execute_step("tool: python\ntimeout: 1\ncode: 'result = 1'\n");
-my $log = drain('--types', 'http,python', '--python', $python);
+my $log = drain('--types', 'http,python');
 
 #
 # Answers of web servers
@@ -82,6 +77,11 @@ SKIP:
 # Python
 #
 is(result_of($job{large}, 'result'), '2000000', 'a request that the socket does not take at once');
+# a file keeps the second interpreter from starting
+my $python = keep("$directory/python", "#!/bin/sh\n[ -e $directory/stuck ] && exec sleep 98765\nexec python3 \"\$@\"\n", 0755);
+my $breaks = execute_step("tool: python\ncode: |\n  import os\n  open('$directory/stuck', 'w').close()\n  os._exit(3)\n");
+my $stuck = execute_step("tool: python\ntimeout: 1\ncode: 'result = 1'\n");
+drain('--types', 'python', '--python', $python);
 is(result_of($breaks, 'error', 'action_error'), 'the python process exited with code 3', 'a program that ends its interpreter');
 is(result_of($stuck, 'error', 'action_error'), 'timed out after 1 seconds', 'the next one does not start before the time of the task is over');
 
@@ -99,8 +99,11 @@ my $pid = $worker->{KIDS}[0]{PID};
 sub state_of { my ($id) = @_; open my $file, '<', "/proc/$id/stat" or return ''; return readline($file) // '' }
 sub lives { my ($id) = @_; return state_of($id) =~ /^\d+ \(.*\) [^Z]/ }
 my ($guard) = grep { state_of($_) =~ /^\d+ \(noetl-worker\) \S $pid / } map { m{(\d+)} } glob('/proc/[0-9]*');
-kill $_, $guard foreach qw(TERM INT HUP);
-sleep 0.3;
+# the third one would end the worker itself
+foreach my $signal (qw(TERM INT HUP))
+{
+	kill($signal, $guard), sleep 0.1 foreach 1 .. 3;
+}
 ok(lives($guard), 'the guard stays');
 $worker->signal('KILL');
 $worker->finish;

@@ -95,6 +95,7 @@ while (my $line = <STDIN>)
 		print select($more, undef, undef, 0.3) > 0 ? qq({"id":"$id","error":"crowd"}\n) : qq({"id":"$id","result":"alone"}\n);
 		next;
 	}
+	if ($mode eq 'asked') { my $attempt = $line =~ /"attempt":(\d+)/ ? $1 : 'none'; print qq({"id":"$id","result":"attempt $attempt"}\n); next }
 	if ($mode eq 'tells') { print qq({"id":"$id","progress":0.5}\n) unless $cancel; next }
 	next if $mode eq 'late' || $mode eq 'two';
 	print qq({"id":"$id","result":1}\n);
