@@ -15,6 +15,8 @@ use WorkerTest;
 
 delete @ENV{qw(http_proxy HTTP_PROXY https_proxy all_proxy ALL_PROXY)};
 
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+
 # Web servers: one whose answers are written here, and one with a certificate of its own.
 my %answer = (
 	bare => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]",
@@ -28,22 +30,24 @@ die "could not fork: $!" unless defined $server;
 if ($server == 0)
 {
 	$SIG{PIPE} = 'IGNORE';
-	while (my $client = $listener->accept)
+	$SIG{CHLD} = 'IGNORE';
+	for (my $number = 1; my $client = $listener->accept; $number++)
 	{
+		next if fork();
 		my $text = '';
-		while ($text !~ /\r\n\r\n/)
+		while (sysread($client, $text, 65536, length $text))
 		{
-			sysread($client, $text, 65536, length $text) or last;
+			next unless $text =~ s{^\S+ /(\w+).*\r\n\r\n}{}s;
+			syswrite($client, $answer{$1} // "HTTP/1.1 200 OK\r\nContent-Length: " . length($number) . "\r\n\r\n$number");
 		}
-		syswrite($client, $answer{$1}) if $text =~ m{^\S+ /(\w+)};
-		close $client;
+		append_to_file("$directory/closed", "$number\n");
+		POSIX::_exit(0);
 	}
 	POSIX::_exit(0);
 }
 my $secure;
 END { kill 'KILL', grep { $_ } $server, $secure && $secure->pumpable ? $secure->{KIDS}[0]{PID} : undef; }
 
-my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $free = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
 my $secure_port = $free->sockport;
 close $free;
@@ -52,13 +56,24 @@ my $has_openssl = IPC::Run::run([ qw(openssl req -x509 -newkey rsa:2048 -nodes -
 $secure = IPC::Run::start([ qw(openssl s_server -www -quiet -accept), $secure_port, '-key', "$directory/key", '-cert', "$directory/certificate" ], '<', \$nothing, '>&', \$said, IPC::Run::timeout(180)) if $has_openssl;
 
 my $node = start_broker();
-
+my $target = $node->connstr('postgres') . ' password=planted-word';
+$ENV{NOETL_AUTH_HOSTLESS} = 'dbname=postgres';
 my %job = (
 	(map { $_ => execute_step("tool: http\nurl: $base/$_\n") } keys %answer),
 	verified => execute_step("tool: http\nurl: https://localhost:$secure_port/\n"),
 	unverified => execute_step("tool: http\nurl: https://localhost:$secure_port/\nverify: false\n"),
+	(map { ("again$_" => execute_step("tool: http\nurl: $base/number\n")) } 1 .. 2),
+	(map { ("own$_" => execute_step("tool: postgres\ncommand: SHOW work_mem\n")) } 1 .. 2),
+	same => execute_step("tool: postgres\nauth: {dsn: \"$target\"}\ncommand: SHOW work_mem\n"),
+	hostless => execute_step("tool: postgres\nauth: hostless\ncommand: SHOW work_mem\n"),
+	said => execute_step("tool: shell\ncommand: echo planted-word\n"),
 	large => execute_step("tool: python\nargs: {text: '{{ text }}'}\ncode: 'result = len(text)'\n", '{text: ' . 'x' x 2_000_000 . '}'));
-my $log = drain('--types', 'http,python');
+my $log;
+{
+	# what the worker may use, and a playbook may not
+	local @ENV{qw(PGHOST PGPORT PGUSER PGOPTIONS)} = ($node->host, $node->port, 'postgres', '-c work_mem=7MB');
+	$log = drain('--types', 'http,python,postgres,shell', '--postgres-conninfo', $target);
+}
 
 #
 # Answers of web servers
@@ -66,12 +81,21 @@ my $log = drain('--types', 'http,python');
 is(result_of($job{bare}, "result #>> '{data,data}'"), '[1,2]', 'a body without a type is a text');
 is(result_of($job{alike}, "concat_ws(' ', result #>> '{data,headers,x-one}', result #>> '{data,headers,x-one-more}')"), 'a, c b', 'a header whose name begins another one');
 is(result_of($job{nameless}, "result #> '{data,headers}'"), '{"x-one": "a", "content-length": "0"}', 'a header without a name is none');
+is(result_of($job{again1}, "result #> '{data,data}'"), result_of($job{again2}, "result #> '{data,data}'"), 'requests share a connection');
 SKIP:
 {
 	skip 'there is no openssl', 2 unless $has_openssl;
 	like(result_of($job{verified}, 'error', 'action_error'), qr/certificate/, 'a certificate that nobody knows is refused');
 	is(result_of($job{unverified}, "result #>> '{data,status_code}'"), '200', 'verify: false takes it');
 }
+
+#
+# Databases
+#
+my $shown = "result #>> '{data,command_0,rows,0,work_mem}'";
+is(join(' ', map { result_of($_, $shown) } @job{qw(own1 own2 hostless)}), '7MB 7MB 7MB', 'connections that the environment of the worker completes');
+is(result_of($job{same}, $shown), '4MB', 'a playbook that names the same database has another one');
+is(result_of($job{said}, "result #>> '{data,stdout}'"), "[redacted]\n", 'the password of --postgres-conninfo');
 
 #
 # Python
@@ -86,13 +110,56 @@ is(result_of($breaks, 'error', 'action_error'), 'the python process exited with 
 is(result_of($stuck, 'error', 'action_error'), 'timed out after 1 seconds', 'the next one does not start before the time of the task is over');
 
 #
+# Tools: the bound of what is logged is that of a task
+#
+my $tool = keep("$directory/tool", <<'EOS', 0755);
+#!/usr/bin/perl
+use IO::Handle;
+STDERR->autoflush(1);
+$| = 1;
+while (<STDIN>)
+{
+	my ($id) = /"id": *"(\d+)"/ or next;
+	print STDERR 'x' x 1500, "\n" foreach 1 .. (/"much"/ ? 800 : 0);
+	print STDERR "words of $id\n";
+	select undef, undef, undef, 0.3;
+	print qq({"id":"$id","result":1}\n);
+}
+EOS
+execute_step("tool: talks\ndata: {much: 1}\n");
+execute_step("tool: talks\n");
+like(drain('--tool', "talks=$tool", '--types', 'talks'), qr/output beyond \d+ bytes is not shown.*\| words of 2/s, 'the next task of a tool says something again');
+
+#
+# The life of a worker
+#
+my ($first, $second) = map { drain('--types', 'shell') =~ /worker \S+:([0-9a-f]{4}) executes/ } 1 .. 2;
+isnt("$first $second", '0000 0000', 'the name of a worker has something random');
+keep("$directory/worker.conf", "types = http,shell\n", 0600);
+my $worker;
+{
+	local $SIG{HUP} = 'IGNORE';
+	$worker = start_worker(\$log, '--config', "$directory/worker.conf");
+}
+my $last = execute_step("tool: http\nurl: $base/number\n");
+ok(wait_for("SELECT status <> 'RUNNING' FROM noetl.execution WHERE execution_id = $last"), 'a request');
+my $number = result_of($last, "result #>> '{data,data}'");
+my $until = time + 30;
+sleep 0.05 until -e "$directory/closed" && slurp_file("$directory/closed") =~ /^$number$/m || time > $until;
+like(slurp_file("$directory/closed"), qr/^$number$/m, 'an idle worker closes its connections');
+$worker->signal('HUP');
+ok(has_said($worker, \$log, qr/read .* again/), 'SIGHUP reads the options again, also where it was ignored');
+$worker->signal('TERM');
+$worker->finish;
+
+#
 # The process that ends what a killed worker has started outlives signals to the session
 #
 unlink "$directory/stuck";
 my $long = execute_step("tool: shell\ncommand: 'sleep 98764 & echo \$! > $directory/sleeper; wait'\n");
-my $worker = start_worker(\$log, '--types', 'shell');
+$worker = start_worker(\$log, '--types', 'shell');
 ok(wait_for("SELECT count(*) = 1 FROM noetl.event WHERE event_type = 'action_started' AND execution_id = $long"), 'a task runs');
-my $until = time + 60;
+$until = time + 60;
 sleep 0.05 until -s "$directory/sleeper" || time > $until;
 my ($sleeper) = slurp_file("$directory/sleeper") =~ /(\d+)/;
 my $pid = $worker->{KIDS}[0]{PID};
