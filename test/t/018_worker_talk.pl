@@ -52,6 +52,7 @@ while (sysread($channel, my $length, 4) == 4)
 	sysread($channel, $request, $size - length $request, length $request) or last while length $request < $size;
 	select undef, undef, undef, 1000 if $mode =~ /stubborn|sleeps/;
 	exit 3 if $mode eq 'exits';
+	if ($mode eq 'splits') { my $event = frame(texts('E', 'progress', '{"a":1}')); syswrite($channel, substr($event, 0, 10)); select undef, undef, undef, 0.2; syswrite($channel, substr($event, 10)) }
 	answer(texts('D', '', 'null') . 'x') if $mode eq 'malformed';
 	answer('x') if $mode eq 'short';
 	# that of another item has answered first
