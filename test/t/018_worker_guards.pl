@@ -37,8 +37,9 @@ if ($server == 0)
 		my $text = '';
 		while (sysread($client, $text, 65536, length $text))
 		{
+			my $said = $text =~ /^Authorization: ([^\r]*)/mi ? $1 : $number;
 			next unless $text =~ s{^\S+ /(\w+).*\r\n\r\n}{}s;
-			syswrite($client, $answer{$1} // "HTTP/1.1 200 OK\r\nContent-Length: " . length($number) . "\r\n\r\n$number");
+			syswrite($client, $answer{$1} // "HTTP/1.1 200 OK\r\nContent-Length: " . length($said) . "\r\n\r\n$said");
 		}
 		append_to_file("$directory/closed", "$number\n");
 		POSIX::_exit(0);
@@ -57,7 +58,10 @@ $secure = IPC::Run::start([ qw(openssl s_server -www -quiet -accept), $secure_po
 
 my $node = start_broker();
 my $target = $node->connstr('postgres') . ' password=planted-word';
+@ENV{qw(NOETL_AUTH_SENT NOETL_AUTH_SENT_HOSTS)} = ('planted-token', '127.0.0.1');
 $ENV{NOETL_AUTH_HOSTLESS} = 'dbname=postgres';
+mkdir "$directory/credentials", 0700;
+keep("$directory/credentials/hostless", "nonsense\n", 0600);
 my %job = (
 	(map { $_ => execute_step("tool: http\nurl: $base/$_\n") } keys %answer),
 	verified => execute_step("tool: http\nurl: https://localhost:$secure_port/\n"),
@@ -66,13 +70,14 @@ my %job = (
 	(map { ("own$_" => execute_step("tool: postgres\ncommand: SHOW work_mem\n")) } 1 .. 2),
 	same => execute_step("tool: postgres\nauth: {dsn: \"$target\"}\ncommand: SHOW work_mem\n"),
 	hostless => execute_step("tool: postgres\nauth: hostless\ncommand: SHOW work_mem\n"),
+	sent => execute_step("tool: http\nurl: $base/secret\nauth: {type: bearer, env: NOETL_AUTH_SENT}\n"),
 	said => execute_step("tool: shell\ncommand: echo planted-word\n"),
 	large => execute_step("tool: python\nargs: {text: '{{ text }}'}\ncode: 'result = len(text)'\n", '{text: ' . 'x' x 2_000_000 . '}'));
 my $log;
 {
 	# what the worker may use, and a playbook may not
 	local @ENV{qw(PGHOST PGPORT PGUSER PGOPTIONS)} = ($node->host, $node->port, 'postgres', '-c work_mem=7MB');
-	$log = drain('--types', 'http,python,postgres,shell', '--postgres-conninfo', $target);
+	$log = drain('--types', 'http,python,postgres,shell', '--postgres-conninfo', $target, '--credentials', "$directory/credentials");
 }
 
 #
@@ -82,6 +87,7 @@ is(result_of($job{bare}, "result #>> '{data,data}'"), '[1,2]', 'a body without a
 is(result_of($job{alike}, "concat_ws(' ', result #>> '{data,headers,x-one}', result #>> '{data,headers,x-one-more}')"), 'a, c b', 'a header whose name begins another one');
 is(result_of($job{nameless}, "result #> '{data,headers}'"), '{"x-one": "a", "content-length": "0"}', 'a header without a name is none');
 is(result_of($job{again1}, "result #> '{data,data}'"), result_of($job{again2}, "result #> '{data,data}'"), 'requests share a connection');
+is(result_of($job{sent}, "result #>> '{data,data}'"), 'Bearer [redacted]', 'a variable that is sent is a secret');
 SKIP:
 {
 	skip 'there is no openssl', 2 unless $has_openssl;
@@ -93,7 +99,7 @@ SKIP:
 # Databases
 #
 my $shown = "result #>> '{data,command_0,rows,0,work_mem}'";
-is(join(' ', map { result_of($_, $shown) } @job{qw(own1 own2 hostless)}), '7MB 7MB 7MB', 'connections that the environment of the worker completes');
+is(join(' ', map { result_of($_, $shown) } @job{qw(own1 own2 hostless)}), '7MB 7MB 7MB', 'connections that the environment of the worker completes; a credential in it wins over a file');
 is(result_of($job{same}, $shown), '4MB', 'a playbook that names the same database has another one');
 is(result_of($job{said}, "result #>> '{data,stdout}'"), "[redacted]\n", 'the password of --postgres-conninfo');
 
@@ -135,6 +141,10 @@ like(drain('--tool', "talks=$tool", '--types', 'talks'), qr/output beyond \d+ by
 #
 my ($first, $second) = map { drain('--types', 'shell') =~ /worker \S+:([0-9a-f]{4}) executes/ } 1 .. 2;
 isnt("$first $second", '0000 0000', 'the name of a worker has something random');
+{
+	local $ENV{NOETL_LIBDUCKDB} = "$directory/nowhere.so";
+	like(drain('--verbose'), qr/type duckdb are left to other workers: no DuckDB: .*nowhere\.so/, 'why a type is left to others');
+}
 keep("$directory/worker.conf", "types = http,shell\n", 0600);
 my $worker;
 {
