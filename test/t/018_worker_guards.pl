@@ -72,6 +72,7 @@ my %job = (
 	hostless => execute_step("tool: postgres\nauth: hostless\ncommand: SHOW work_mem\n"),
 	sent => execute_step("tool: http\nurl: $base/secret\nauth: {type: bearer, env: NOETL_AUTH_SENT}\n"),
 	said => execute_step("tool: shell\ncommand: echo planted-word\n"),
+	loud => execute_step("tool: python\ncode: |\n  import sys\n  print('x' * 300000)\n  print('y' * 300000, file=sys.stderr)\n  result = 1\n"),
 	large => execute_step("tool: python\nargs: {text: '{{ text }}'}\ncode: 'result = len(text)'\n", '{text: ' . 'x' x 2_000_000 . '}'));
 my $log;
 {
@@ -107,6 +108,7 @@ is(result_of($job{said}, "result #>> '{data,stdout}'"), "[redacted]\n", 'the pas
 # Python
 #
 is(result_of($job{large}, 'result'), '2000000', 'a request that the socket does not take at once');
+is(result_of($job{loud}, 'result'), '1', 'a program that prints more than a pipe holds');
 # a file keeps the second interpreter from starting
 my $python = keep("$directory/python", "#!/bin/sh\n[ -e $directory/stuck ] && exec sleep 98765\nexec python3 \"\$@\"\n", 0755);
 my $breaks = execute_step("tool: python\ncode: |\n  import os\n  open('$directory/stuck', 'w').close()\n  os._exit(3)\n");
