@@ -428,6 +428,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	if (by_client &&
 		(event->type == EVENT_EXECUTION_PAUSED || event->type == EVENT_EXECUTION_RESUMED))
 		ignore(event, "only noetl.pause() and noetl.resume() do this");
+	if (by_client && event->progress.found)
+		ignore(event, "only the broker counts the items of an iterator");
 	assign_time(store, event, fresh);
 	prepared_events++;
 	if (event->type == EVENT_SIGNAL && !event->ignored)

@@ -493,6 +493,17 @@ $$, 'workload: {a: "{{ env.A }}", b: "{{ env.B }}"}');
 SELECT noetl.execute('decisions/given', '{"b": "{{ env.A }}"}') AS id \gset
 SELECT context, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
 
+-- Only the broker counts the items of an iterator, whatever a client says of them.
+SELECT decisions_add('count', '- {step: each, type: iterator, mode: distributed, element: n, collection: [1, 2, 3], task: {type: python, code: x}}');
+SELECT noetl.execute('decisions/count') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, current_index, result, meta)
+VALUES (:id, 'iteration_completed', 'each', :'id' || ':each[0]', 0, '"x"', '{"total": 3, "done": 2, "started": 3, "failed": 0}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w');
+SELECT status, wrong FROM decisions_outcome(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3);
+SELECT status, wrong FROM decisions_outcome(:id);
+SELECT node, meta FROM decisions_log(:id, 'iteration_completed');
+
 DROP TABLE decisions_saved;
 DROP FUNCTION decisions_add, decisions_log, decisions_outcome, decisions_bytes;
 DROP OWNED BY regress_decisions;
