@@ -31,7 +31,7 @@
 #define PASSING_BATCH	32
 /* Executions of a schedule that such a session starts at once */
 #define PASSING_STARTS	50
-/* Such a session begins nothing more after this time */
+/* Such a session begins nothing more so long after it has begun the first thing */
 #define PASSING_TIME_US	INT64CONST(25000)
 
 /*
@@ -251,7 +251,7 @@ typedef struct Reaping
 {
 	int64		execution_id;	/* 0: of all executions */
 	bool		asked;
-	TimestampTz until;			/* nothing more is begun after this time */
+	TimestampTz until;			/* nothing more is begun after this time; 0: nothing has begun */
 	int			room;			/* how many more executions this call may take on */
 	bool		more;			/* something was left to the next call */
 	int			ready;			/* tasks that have become ready */
@@ -388,6 +388,7 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 {
 	DueThing	thing = {what, 0, reaping->asked, false};
 	const ReaperFailure *failure;
+	TimestampTz now = GetCurrentTimestamp();
 
 	CHECK_FOR_INTERRUPTS();
 	if (reaping->execution_id != 0)
@@ -398,9 +399,11 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 	}
 	failure = reaper_failure_find(reaping->failures, execution_id);
 	if (limited_must_wait(execution_id) ||
-		(failure != NULL && failure->next_try_at > GetCurrentTimestamp()))
+		(failure != NULL && failure->next_try_at > now))
 		return;
-	if (reaping->room <= 0 || GetCurrentTimestamp() > reaping->until)
+	if (reaping->until == 0)
+		reaping->until = now + PASSING_TIME_US;
+	if (reaping->room <= 0 || now > reaping->until)
 	{
 		reaping->more = true;
 		return;
@@ -444,7 +447,7 @@ begin_reaping(Reaping *reaping, int64 execution_id, bool asked)
 	memset(reaping, 0, sizeof(Reaping));
 	reaping->execution_id = execution_id;
 	reaping->asked = asked;
-	reaping->until = asked ? DT_NOEND : GetCurrentTimestamp() + PASSING_TIME_US;
+	reaping->until = asked ? DT_NOEND : 0;
 	reaping->room = asked ? REAPER_BATCH : PASSING_BATCH;
 	if (execution_id == 0)
 		reaping->failures = reaper_failures();
