@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "db.h"
 #include "live.h"
 #include "session.h"
@@ -96,7 +96,7 @@ live_page(Request *request, Reply *reply)
 	if (!parse_id(field(request, "execution"), stream->execution))
 		stream->execution[0] = '\0';
 	snprintf(stream->mark, sizeof(stream->mark), "%s", field_or(request, "mark", ""));
-	stream->told = time(NULL);
+	stream->told = clock_seconds();
 	pthread_mutex_lock(&lock);
 	for (Stream *other = streams; other; other = other->next)
 	{
@@ -145,7 +145,7 @@ stream_read(void *cls, uint64_t position, char *buffer, size_t size)
 		line = "retry: 5000\n\n";
 	else if (stream->tell)
 		line = "data: changed\n\n";
-	else if (time(NULL) - stream->told >= KEEP_ALIVE)
+	else if (clock_seconds() - stream->told >= KEEP_ALIVE)
 		line = ": still here\n\n";
 	if (line)
 	{
@@ -153,7 +153,7 @@ stream_read(void *cls, uint64_t position, char *buffer, size_t size)
 		memcpy(buffer, line, (size_t) length <= size ? (size_t) length : size);
 		if (position > 0)
 			stream->tell = false;
-		stream->told = time(NULL);
+		stream->told = clock_seconds();
 	}
 	else if (length == 0)
 	{
@@ -319,22 +319,12 @@ tend_streams(void)
 	{
 		if (!session_exists(stream->token))
 			stream->ended = true;
-		if (stream->ended || time(NULL) - stream->told >= KEEP_ALIVE)
+		if (stream->ended || clock_seconds() - stream->told >= KEEP_ALIVE)
 			wake(stream);
 		any = any || !stream->ended;
 	}
 	pthread_mutex_unlock(&lock);
 	return any;
-}
-
-/* Returns milliseconds of a clock that does not jump. */
-static long long
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /*
@@ -352,7 +342,7 @@ look_for_changes(void *unused)
 	while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
 	{
 		bool		any = tend_streams();
-		long long	now = now_ms();
+		long long	now = clock_ms();
 		int			timeout = 1000;
 
 		if (any && !waits && now >= begin_at)

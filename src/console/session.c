@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "clock.h"
 #include "options.h"
 #include "session.h"
 #include "watch.h"
@@ -86,7 +87,7 @@ dispose(Session *session)
 static bool
 too_old(const Session *session)
 {
-	time_t		now = time(NULL);
+	time_t		now = clock_seconds();
 
 	return now - session->seen >= options.idle_timeout ||
 		now - session->since >= options.session_timeout;
@@ -152,7 +153,7 @@ session_acquire(const char *token, bool touch, bool wait, bool *busy)
 	{
 		found->users++;
 		if (touch)
-			found->seen = time(NULL);
+			found->seen = clock_seconds();
 	}
 	pthread_mutex_unlock(&lock);
 	if (found == NULL)
@@ -238,9 +239,9 @@ too_many_failures(int more)
 	bool		many;
 
 	pthread_mutex_lock(&lock);
-	if (time(NULL) - failures_since >= 60)
+	if (clock_seconds() - failures_since >= 60)
 	{
-		failures_since = time(NULL);
+		failures_since = clock_seconds();
 		failures = 0;
 	}
 	failures += more;
@@ -343,7 +344,7 @@ start_session(PGconn *conn, const char *role, char token[TOKEN_SIZE])
 		session->used = true;
 		session->conn = conn;
 		session->role = xstrdup(role);
-		session->since = session->seen = time(NULL);
+		session->since = session->seen = clock_seconds();
 		memcpy(session->token, token, TOKEN_SIZE);
 		random_token(session->csrf);
 	}

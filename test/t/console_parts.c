@@ -136,6 +136,13 @@ do_time(void)
 	pass(1000 * atoll(arg(1)));
 }
 
+/* Somebody sets the clock that can be set forward by seconds, or back. */
+static void
+do_clock(void)
+{
+	clock_set += atoll(arg(1));
+}
+
 /* Adds a rule of what a statement is answered; without one, removes all. */
 static void
 do_db(void)
@@ -501,6 +508,7 @@ static const struct
 	{"limit", do_limit},
 	{"fail", do_fail},
 	{"time", do_time},
+	{"clock", do_clock},
 	{"db", do_db},
 	{"password", do_password},
 	{"trace", do_trace},

@@ -51,7 +51,7 @@ extern bool trace;
 extern bool counting;
 extern int	counted;
 extern char failing[200];
-extern time_t clock_now;
+extern time_t clock_set;
 extern int	tokens;
 extern rlim_t file_limit;
 extern rlim_t most_files;
