@@ -40,6 +40,7 @@ struct Stream
 	char		token[TOKEN_SIZE];
 	char		execution[24];	/* empty: lists */
 	char		mark[64];		/* of what the page was told last */
+	bool		due;			/* its execution is to be looked at */
 	bool		tell;			/* something has changed */
 	bool		ended;
 	bool		asleep;			/* suspended */
@@ -209,6 +210,7 @@ compare(const char *token, const PGresult *rows)
 	{
 		if (strcmp(stream->token, token) != 0)
 			continue;
+		stream->due = false;
 		if (rows == NULL)
 			stream->ended = true;
 		for (int i = 0; rows && i < PQntuples(rows); i++)
@@ -254,7 +256,7 @@ look_for(const char *token, const char *executions)
 	return true;
 }
 
-/* Copies the token of the next session that shows executions, and what these are. */
+/* Copies the token of the next session whose executions are due, and what these are. */
 static bool
 next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 {
@@ -264,22 +266,39 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (!stream->ended && stream->execution[0] && strcmp(stream->token, token) > 0 &&
+		if (!stream->ended && stream->due && strcmp(stream->token, token) > 0 &&
 			(next == NULL || strcmp(stream->token, next) < 0))
 			next = stream->token;
 	if (next)
 		memcpy(token, next, TOKEN_SIZE);
 	for (Stream *stream = streams; stream && next; stream = stream->next)
-		if (strcmp(stream->token, token) == 0 && stream->execution[0])
+		if (strcmp(stream->token, token) == 0 && stream->due)
 			html(executions, executions->len > 1 ? ",%s" : "%s", stream->execution);
 	pthread_mutex_unlock(&lock);
 	html(executions, "}");
 	return next != NULL;
 }
 
+/* Tells lists that something has happened; executions are due to be looked at. */
+static void
+announce(void)
+{
+	pthread_mutex_lock(&lock);
+	looks++;
+	for (Stream *stream = streams; stream; stream = stream->next)
+		if (stream->execution[0])
+			stream->due = true;
+		else
+		{
+			stream->tell = true;
+			wake(stream);
+		}
+	pthread_mutex_unlock(&lock);
+}
+
 /*
- * Tells lists that something has happened, and executions to which it has.  Returns
- * false when it has to be done again, because a session is busy.
+ * Looks at the executions that are due, and tells those to which something has happened.
+ * Returns false when some stay due, because their session is busy.
  */
 static bool
 look(void)
@@ -288,15 +307,6 @@ look(void)
 	char		token[TOKEN_SIZE] = "";
 	PQExpBufferData executions;
 
-	pthread_mutex_lock(&lock);
-	looks++;
-	for (Stream *stream = streams; stream; stream = stream->next)
-		if (!stream->execution[0])
-		{
-			stream->tell = true;
-			wake(stream);
-		}
-	pthread_mutex_unlock(&lock);
 	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
 		if (!look_for(token, executions.data))
@@ -336,6 +346,7 @@ static void *
 look_for_changes(void *unused)
 {
 	bool		waits = false;
+	bool		news = false;	/* something may have happened since the last look */
 	long long	begin_at = 0;	/* when to wait again */
 	long long	look_at = 0;	/* 0: there is nothing to look for */
 
@@ -350,9 +361,13 @@ look_for_changes(void *unused)
 			waits = watch_begin();
 			begin_at = now + (waits ? EVERY : LOOK_EVERY);
 			look_at = now + SETTLE;
+			news = true;
 		}
 		if (look_at && now >= look_at)
 		{
+			if (news)
+				announce();
+			news = false;
 			look_at = look() ? 0 : now + SETTLE;
 		}
 		if (look_at)

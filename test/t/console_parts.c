@@ -458,9 +458,9 @@ do_share(void)
 	do_hold();
 }
 
-/* Gives the held session back, once. */
-static void
-do_release(void)
+/* Gives the held session back, once (console_world.h). */
+void
+give_back(void)
 {
 	(void) pthread_mutex_trylock(&held->lock);
 	session_release(held);
@@ -528,7 +528,7 @@ static const struct
 	{"hold", do_hold},
 	{"share", do_share},
 	{"answer", do_answer_later},
-	{"release", do_release},
+	{"release", give_back},
 	{"end", do_end},
 	{"sweep", server_sweep},
 	{"expire", sessions_expire},
