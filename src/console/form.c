@@ -2,8 +2,9 @@
  * form.c
  *		Forms made from JSON, and JSON made from forms.
  *
- * A field "v:NAME" has the value of a member, "t:NAME" its type: text, number,
- * boolean or json.  The database reads and writes the JSON.
+ * A field "v:NAME" has the value of a member, "t:NAME" its type: text, choice (of texts),
+ * number, boolean or json.  "r:NAME" has the title of a member that the schema requires.
+ * The database reads and writes the JSON.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -12,8 +13,15 @@
 #include "page.h"
 
 #define MAX_MEMBERS		"100"
+/* Longer names of fields are not read */
+#define MAX_NAME		1996
+/* Between the choices of a list */
+#define SEPARATOR		"\x1f"
 
-/* Appends a list of choices, which a unit separator separates. */
+/*
+ * Appends a list of choices, which separators separate.  The first one is empty, unless a
+ * value is required and one is chosen: nobody sends what he has not chosen.
+ */
 static void
 append_choices(PQExpBuffer out, const char *name, const char *required, const char *choices,
 			   const char *value)
@@ -21,11 +29,20 @@ append_choices(PQExpBuffer out, const char *name, const char *required, const ch
 	char	   *copy = xstrdup(choices);
 	char	   *rest = copy;
 	char	   *choice;
+	bool		chosen = false;
+	PQExpBufferData all;
 
-	html(out, "<select name=\"v:%s\"%r>", name, required);
-	while ((choice = strsep(&rest, "\x1f")) != NULL)
-		html(out, "<option%r>%s</option>", strcmp(choice, value) == 0 ? " selected" : "", choice);
-	html(out, "</select>");
+	initPQExpBuffer(&all);
+	while ((choice = strsep(&rest, SEPARATOR)) != NULL)
+	{
+		bool		selected = strcmp(choice, value) == 0;
+
+		html(&all, "<option%r>%s</option>", selected ? " selected" : "", choice);
+		chosen = chosen || selected;
+	}
+	html(out, "<select name=\"v:%s\"%r>%r%r</select>", name, required,
+		 required[0] && chosen ? "" : "<option value=\"\">–</option>", all.data);
+	termPQExpBuffer(&all);
 	free(copy);
 }
 
@@ -38,17 +55,16 @@ append_input(PQExpBuffer out, const PGresult *rows, int row)
 	const char *value = db_text(rows, row, 2);
 	const char *required = db_true(rows, row, 4) ? " required" : "";
 	const char *choices = db_value(rows, row, 5);
+	const char *title = db_value(rows, row, 3) ? db_text(rows, row, 3) : name;
 
-	html(out, "<label>%s%r", db_value(rows, row, 3) ? db_text(rows, row, 3) : name,
-		 required[0] ? " <span aria-hidden=\"true\">*</span>" : "");
+	if (choices == NULL && strcmp(type, "boolean") == 0)
+		choices = "true" SEPARATOR "false";
+	html(out, "<label>%s%r", title, required[0] ? " <span aria-hidden=\"true\">*</span>" : "");
 	html(out, "<input type=\"hidden\" name=\"t:%s\" value=\"%s\">", name, type);
+	if (required[0])
+		html(out, "<input type=\"hidden\" name=\"r:%s\" value=\"%s\">", name, title);
 	if (choices)
 		append_choices(out, name, required, choices, value);
-	else if (strcmp(type, "boolean") == 0)
-		html(out, "<select name=\"v:%s\">%r<option%r>true</option><option%r>false</option></select>",
-			 name, required[0] ? "" : "<option value=\"\">–</option>",
-			 strcmp(value, "true") == 0 ? " selected" : "",
-			 strcmp(value, "false") == 0 ? " selected" : "");
 	else if (strcmp(type, "number") == 0)
 		html(out, "<input name=\"v:%s\" inputmode=\"decimal\" value=\"%s\"%r>", name, value,
 			 required);
@@ -78,7 +94,8 @@ static const char form_of_schema_query[] =
 	"SELECT p.key, CASE WHEN p.value ->> 'type' IN ('number', 'integer') THEN 'number'"
 	" WHEN p.value ->> 'type' = 'boolean' THEN 'boolean'"
 	" WHEN p.value ->> 'type' IN ('object', 'array') OR jsonb_typeof(p.value -> 'enum' -> 0) <> 'string'"
-	" THEN 'json' ELSE 'text' END,"
+	" THEN 'json' WHEN jsonb_typeof(p.value -> 'enum' -> 0) = 'string' THEN 'choice'"
+	" ELSE 'text' END,"
 	" p.value ->> 'default', p.value ->> 'title', coalesce($1::jsonb -> 'required' ? p.key, false),"
 	" (SELECT string_agg(e.v, chr(31) ORDER BY e.n)"
 	" FROM jsonb_array_elements_text(CASE jsonb_typeof(p.value -> 'enum') WHEN 'array'"
@@ -112,10 +129,45 @@ form_of_defaults(Request *request, PQExpBuffer out, const char *defaults)
 }
 
 static const char form_value_query[] =
-	"SELECT coalesce(jsonb_object_agg(g.key, CASE WHEN g.value ->> 'type' = 'text'"
+	"SELECT coalesce(jsonb_object_agg(g.key, CASE WHEN g.value ->> 'type' IN ('text', 'choice')"
 	" THEN g.value -> 'text' ELSE (g.value ->> 'text')::jsonb END), '{}')"
 	" FROM json_each($1::json) AS j CROSS JOIN LATERAL (SELECT j.key, j.value::jsonb AS value) AS g"
 	" WHERE g.value ->> 'type' = 'text' OR g.value ->> 'text' <> ''";
+
+/* Returns the value of the field of the same member with another letter; NULL: it has none. */
+static const char *
+field_beside(const Request *request, const char *name, char letter)
+{
+	char		other[MAX_NAME + 1];
+
+	if (strlen(name) > MAX_NAME)
+		return NULL;
+	strcpy(other, name);
+	other[0] = letter;
+	return field_or(request, other, NULL);
+}
+
+/*
+ * Whether a form has all that its schema requires; a browser insists on it, too.  If not,
+ * request->error says what it has not.
+ */
+static bool
+is_complete(Request *request)
+{
+	for (int i = 0; i < request->nfields; i++)
+	{
+		const char *name = request->fields[i].name;
+
+		if (strncmp(name, "r:", 2) != 0 || field_beside(request, name, 'v'))
+			continue;
+		resetPQExpBuffer(&request->error);
+		request->denied = false;
+		html(&request->error, "<p><b>The form has no value for “%s”.</b></p>",
+			 request->fields[i].value);
+		return false;
+	}
+	return true;
+}
 
 /* Returns the JSON of a form (page.h). */
 char *
@@ -126,6 +178,8 @@ form_value(Request *request)
 	char	   *value = NULL;
 	const char *json = field_or(request, "json", NULL);
 
+	if (!is_complete(request))
+		return NULL;
 	if (json)
 		rows = db_query(request, "SELECT $1::jsonb", 1, json);
 	else
@@ -135,15 +189,15 @@ form_value(Request *request)
 		for (int i = 0; i < request->nfields; i++)
 		{
 			const char *name = request->fields[i].name;
-			char		type[2000] = "t:";
+			const char *type;
 
-			if (strncmp(name, "v:", 2) != 0 || strlen(name) > sizeof(type) - 4)
+			if (strncmp(name, "v:", 2) != 0 || strlen(name) > MAX_NAME)
 				continue;
-			strcpy(type + 2, name + 2);
+			type = field_beside(request, name, 't');
 			html(&given, given.len > 1 ? "," : "");
 			json_quote(&given, name + 2);
 			html(&given, ":{\"type\":");
-			json_quote(&given, field_or(request, type, "text"));
+			json_quote(&given, type ? type : "text");
 			html(&given, ",\"text\":");
 			json_quote(&given, request->fields[i].value);
 			html(&given, "}");

@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "layout.h"
 #include "text.h"
 
@@ -43,16 +43,6 @@ extern char **environ;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Remembered remembered[REMEMBERED];
 static int	processes;
-
-/* Returns seconds of a clock that does not jump. */
-static time_t
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* Returns a file that has a text and is read from its beginning, or -1. */
 static int
@@ -100,11 +90,11 @@ start_process(int input, int output)
 static bool
 read_answer(int file, PQExpBuffer answer)
 {
-	time_t		until = seconds() + PATIENCE;
+	time_t		until = clock_seconds() + PATIENCE;
 	struct pollfd wait = {.fd = file, .events = POLLIN};
 	char		part[4096];
 
-	while (seconds() < until && answer->len <= MAX_ANSWER)
+	while (clock_seconds() < until && answer->len <= MAX_ANSWER)
 	{
 		ssize_t		length;
 
@@ -193,7 +183,7 @@ remember(const char *question, const char *answer)
 	free(place->answer);
 	place->question = xstrdup(question);
 	place->answer = xstrdup(answer);
-	place->used = place->asked = seconds();
+	place->used = place->asked = clock_seconds();
 }
 
 /* Returns the answer to a question, or NULL (layout.h). */
@@ -206,10 +196,10 @@ layout_ask(const char *question)
 
 	pthread_mutex_lock(&lock);
 	known = recall(question);
-	ask = known == NULL || (known->answer == NULL && seconds() - known->asked >= ASK_AGAIN);
+	ask = known == NULL || (known->answer == NULL && clock_seconds() - known->asked >= ASK_AGAIN);
 	if (!ask)
 	{
-		known->used = seconds();
+		known->used = clock_seconds();
 		answer = xstrdup(known->answer);
 	}
 	ask = ask && processes < MAX_PROCESSES;

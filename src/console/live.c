@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "db.h"
 #include "live.h"
 #include "session.h"
@@ -40,6 +40,7 @@ struct Stream
 	char		token[TOKEN_SIZE];
 	char		execution[24];	/* empty: lists */
 	char		mark[64];		/* of what the page was told last */
+	bool		due;			/* its execution is to be looked at */
 	bool		tell;			/* something has changed */
 	bool		ended;
 	bool		asleep;			/* suspended */
@@ -96,7 +97,7 @@ live_page(Request *request, Reply *reply)
 	if (!parse_id(field(request, "execution"), stream->execution))
 		stream->execution[0] = '\0';
 	snprintf(stream->mark, sizeof(stream->mark), "%s", field_or(request, "mark", ""));
-	stream->told = time(NULL);
+	stream->told = clock_seconds();
 	pthread_mutex_lock(&lock);
 	for (Stream *other = streams; other; other = other->next)
 	{
@@ -145,7 +146,7 @@ stream_read(void *cls, uint64_t position, char *buffer, size_t size)
 		line = "retry: 5000\n\n";
 	else if (stream->tell)
 		line = "data: changed\n\n";
-	else if (time(NULL) - stream->told >= KEEP_ALIVE)
+	else if (clock_seconds() - stream->told >= KEEP_ALIVE)
 		line = ": still here\n\n";
 	if (line)
 	{
@@ -153,7 +154,7 @@ stream_read(void *cls, uint64_t position, char *buffer, size_t size)
 		memcpy(buffer, line, (size_t) length <= size ? (size_t) length : size);
 		if (position > 0)
 			stream->tell = false;
-		stream->told = time(NULL);
+		stream->told = clock_seconds();
 	}
 	else if (length == 0)
 	{
@@ -209,6 +210,7 @@ compare(const char *token, const PGresult *rows)
 	{
 		if (strcmp(stream->token, token) != 0)
 			continue;
+		stream->due = false;
 		if (rows == NULL)
 			stream->ended = true;
 		for (int i = 0; rows && i < PQntuples(rows); i++)
@@ -254,7 +256,7 @@ look_for(const char *token, const char *executions)
 	return true;
 }
 
-/* Copies the token of the next session that shows executions, and what these are. */
+/* Copies the token of the next session whose executions are due, and what these are. */
 static bool
 next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 {
@@ -264,22 +266,39 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (!stream->ended && stream->execution[0] && strcmp(stream->token, token) > 0 &&
+		if (!stream->ended && stream->due && strcmp(stream->token, token) > 0 &&
 			(next == NULL || strcmp(stream->token, next) < 0))
 			next = stream->token;
 	if (next)
 		memcpy(token, next, TOKEN_SIZE);
 	for (Stream *stream = streams; stream && next; stream = stream->next)
-		if (strcmp(stream->token, token) == 0 && stream->execution[0])
+		if (strcmp(stream->token, token) == 0 && stream->due)
 			html(executions, executions->len > 1 ? ",%s" : "%s", stream->execution);
 	pthread_mutex_unlock(&lock);
 	html(executions, "}");
 	return next != NULL;
 }
 
+/* Tells lists that something has happened; executions are due to be looked at. */
+static void
+announce(void)
+{
+	pthread_mutex_lock(&lock);
+	looks++;
+	for (Stream *stream = streams; stream; stream = stream->next)
+		if (stream->execution[0])
+			stream->due = true;
+		else
+		{
+			stream->tell = true;
+			wake(stream);
+		}
+	pthread_mutex_unlock(&lock);
+}
+
 /*
- * Tells lists that something has happened, and executions to which it has.  Returns
- * false when it has to be done again, because a session is busy.
+ * Looks at the executions that are due, and tells those to which something has happened.
+ * Returns false when some stay due, because their session is busy.
  */
 static bool
 look(void)
@@ -288,15 +307,6 @@ look(void)
 	char		token[TOKEN_SIZE] = "";
 	PQExpBufferData executions;
 
-	pthread_mutex_lock(&lock);
-	looks++;
-	for (Stream *stream = streams; stream; stream = stream->next)
-		if (!stream->execution[0])
-		{
-			stream->tell = true;
-			wake(stream);
-		}
-	pthread_mutex_unlock(&lock);
 	initPQExpBuffer(&executions);
 	while (next_token(token, &executions))
 		if (!look_for(token, executions.data))
@@ -319,22 +329,12 @@ tend_streams(void)
 	{
 		if (!session_exists(stream->token))
 			stream->ended = true;
-		if (stream->ended || time(NULL) - stream->told >= KEEP_ALIVE)
+		if (stream->ended || clock_seconds() - stream->told >= KEEP_ALIVE)
 			wake(stream);
 		any = any || !stream->ended;
 	}
 	pthread_mutex_unlock(&lock);
 	return any;
-}
-
-/* Returns milliseconds of a clock that does not jump. */
-static long long
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /*
@@ -346,13 +346,14 @@ static void *
 look_for_changes(void *unused)
 {
 	bool		waits = false;
+	bool		news = false;	/* something may have happened since the last look */
 	long long	begin_at = 0;	/* when to wait again */
 	long long	look_at = 0;	/* 0: there is nothing to look for */
 
 	while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
 	{
 		bool		any = tend_streams();
-		long long	now = now_ms();
+		long long	now = clock_ms();
 		int			timeout = 1000;
 
 		if (any && !waits && now >= begin_at)
@@ -360,9 +361,13 @@ look_for_changes(void *unused)
 			waits = watch_begin();
 			begin_at = now + (waits ? EVERY : LOOK_EVERY);
 			look_at = now + SETTLE;
+			news = true;
 		}
 		if (look_at && now >= look_at)
 		{
+			if (news)
+				announce();
+			news = false;
 			look_at = look() ? 0 : now + SETTLE;
 		}
 		if (look_at)

@@ -49,26 +49,12 @@ login_page(Request *request, Reply *reply)
 	append_login(request, reply, "", NULL);
 }
 
-/* Ends the session that the browser has had until now: it cannot log out of it any more. */
-static void
-end_old_session(const Request *request)
-{
-	char		token[TOKEN_SIZE];
-	bool		busy;
-	Session    *old = request_cookie(request, "noetl_session", token, sizeof(token)) ?
-		session_acquire(token, false, true, &busy) : NULL;
-
-	if (old == NULL)
-		return;
-	session_end(old);
-	session_release(old);
-}
-
 /* POST /login */
 void
 login_post(Request *request, Reply *reply)
 {
 	char		token[TOKEN_SIZE];
+	char		old[TOKEN_SIZE];
 	char		expected[TOKEN_SIZE] = "";	/* which no token is */
 	char		message[300];
 
@@ -86,7 +72,9 @@ login_post(Request *request, Reply *reply)
 		append_login(request, reply, field_or(request, "role", ""), message);
 		return;
 	}
-	end_old_session(request);
+	/* the browser cannot log out of the session that it has had until now */
+	if (request_cookie(request, "noetl_session", old, sizeof(old)))
+		session_end_of(old);
 	reply_redirect(reply, "/");
 	reply_cookie(reply, "noetl_session", token, options.session_timeout);
 	reply_cookie(reply, "noetl_login", "", 0);

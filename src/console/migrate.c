@@ -87,7 +87,13 @@ migrate_post(Request *request, Reply *reply, const char *id)
 	done = act && rows;
 	for (int i = 0; done && i < PQntuples(rows); i++)
 		done = strcmp(db_text(rows, i, 0), "error") != 0;
-	done = db_end(request, done) && done;
+	if (!db_end(request, done) && done)
+	{
+		/* what it has returned is undone: the page says why */
+		PQclear(rows);
+		rows = NULL;
+		done = false;
+	}
 	if (done)
 	{
 		snprintf(location, sizeof(location), "/execution/%s", id);

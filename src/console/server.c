@@ -16,11 +16,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
+#include "clock.h"
 #include "live.h"
 #include "options.h"
 #include "server.h"
@@ -87,7 +87,7 @@ set_phase(Socket *socket, Phase phase)
 {
 	pthread_mutex_lock(&sockets_lock);
 	socket->phase = phase;
-	socket->since = time(NULL);
+	socket->since = clock_seconds();
 	pthread_mutex_unlock(&sockets_lock);
 }
 
@@ -105,7 +105,7 @@ connection_changed(void *cls, struct MHD_Connection *connection, void **context,
 
 		*context = socket = xcalloc(1, sizeof(*socket));
 		socket->fd = info->connect_fd;
-		socket->since = time(NULL);
+		socket->since = clock_seconds();
 		pthread_mutex_lock(&sockets_lock);
 		socket->next = &sockets;
 		socket->previous = sockets.previous;
@@ -130,7 +130,7 @@ connection_changed(void *cls, struct MHD_Connection *connection, void **context,
 void
 server_sweep(void)
 {
-	time_t		now = time(NULL);
+	time_t		now = clock_seconds();
 
 	pthread_mutex_lock(&sockets_lock);
 	for (Socket *socket = sockets.next; socket != &sockets; socket = socket->next)

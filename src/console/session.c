@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "clock.h"
 #include "options.h"
 #include "session.h"
 #include "watch.h"
@@ -68,10 +69,12 @@ token_valid(const char *token)
 	return strlen(token) == TOKEN_SIZE - 1 && token[strspn(token, "0123456789abcdef")] == '\0';
 }
 
-/* Frees a session that nobody uses; the caller holds the lock. */
+/* Frees a session that is over, unless somebody uses it; the caller holds the lock. */
 static void
 dispose(Session *session)
 {
+	if (!session->ended || session->users > 0)
+		return;
 	PQfinish(session->conn);
 	free(session->role);
 	free(session->flash);
@@ -86,7 +89,7 @@ dispose(Session *session)
 static bool
 too_old(const Session *session)
 {
-	time_t		now = time(NULL);
+	time_t		now = clock_seconds();
 
 	return now - session->seen >= options.idle_timeout ||
 		now - session->since >= options.session_timeout;
@@ -105,8 +108,7 @@ sessions_expire(void)
 			continue;
 		if (too_old(session))
 			session->ended = true;
-		if (session->ended && session->users == 0)
-			dispose(session);
+		dispose(session);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -117,27 +119,35 @@ leave(Session *session)
 {
 	pthread_mutex_lock(&lock);
 	session->users--;
-	if (session->ended && session->users == 0)
-		dispose(session);
+	dispose(session);
 	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * Returns the session of a token, NULL when there is none or it is over; the caller holds
+ * the lock.
+ */
+static Session *
+find(const char *token)
+{
+	Session    *found = NULL;
+
+	/* all are compared, so that the time tells nothing; a free place has no token */
+	for (int i = 0; i < options.max_sessions; i++)
+		if (token_equal(sessions[i].token, token) && !sessions[i].ended)
+			found = &sessions[i];
+	return found;
 }
 
 /* Returns the session of a token, locked (session.h). */
 Session *
 session_acquire(const char *token, bool touch, bool wait, bool *busy)
 {
-	Session    *found = NULL;
+	Session    *found;
 
 	*busy = false;
 	pthread_mutex_lock(&lock);
-	for (int i = 0; i < options.max_sessions; i++)
-	{
-		Session    *session = &sessions[i];
-
-		/* all are compared, so that the time tells nothing; a free place has no token */
-		if (token_equal(session->token, token) && !session->ended)
-			found = session;
-	}
+	found = find(token);
 	if (found && too_old(found))
 	{
 		found->ended = true;
@@ -152,7 +162,7 @@ session_acquire(const char *token, bool touch, bool wait, bool *busy)
 	{
 		found->users++;
 		if (touch)
-			found->seen = time(NULL);
+			found->seen = clock_seconds();
 	}
 	pthread_mutex_unlock(&lock);
 	if (found == NULL)
@@ -172,12 +182,10 @@ session_acquire(const char *token, bool touch, bool wait, bool *busy)
 bool
 session_exists(const char *token)
 {
-	bool		found = false;
+	bool		found;
 
 	pthread_mutex_lock(&lock);
-	for (int i = 0; i < options.max_sessions; i++)
-		if (token_equal(sessions[i].token, token) && !sessions[i].ended)
-			found = true;
+	found = find(token) != NULL;
 	pthread_mutex_unlock(&lock);
 	return found;
 }
@@ -212,6 +220,22 @@ session_end(Session *session)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Ends the session of a token (session.h). */
+void
+session_end_of(const char *token)
+{
+	Session    *session;
+
+	pthread_mutex_lock(&lock);
+	session = find(token);
+	if (session)
+	{
+		session->ended = true;
+		dispose(session);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 /* Keeps a message for the next page. */
 void
 session_flash(Session *session, bool error, const char *message)
@@ -238,9 +262,9 @@ too_many_failures(int more)
 	bool		many;
 
 	pthread_mutex_lock(&lock);
-	if (time(NULL) - failures_since >= 60)
+	if (clock_seconds() - failures_since >= 60)
 	{
-		failures_since = time(NULL);
+		failures_since = clock_seconds();
 		failures = 0;
 	}
 	failures += more;
@@ -343,7 +367,7 @@ start_session(PGconn *conn, const char *role, char token[TOKEN_SIZE])
 		session->used = true;
 		session->conn = conn;
 		session->role = xstrdup(role);
-		session->since = session->seen = time(NULL);
+		session->since = session->seen = clock_seconds();
 		memcpy(session->token, token, TOKEN_SIZE);
 		random_token(session->csrf);
 	}

@@ -47,6 +47,8 @@ extern bool sessions_open(void);
 extern void session_release(Session *session);
 /* Ends a session that the caller has acquired; its token is of no use any more. */
 extern void session_end(Session *session);
+/* Ends the session of a token, if there is one; who has it, or waits for it, uses it last. */
+extern void session_end_of(const char *token);
 
 /* Returns 0 and the token of a new session, or an HTTP status and a message. */
 extern int	session_login(const char *role, const char *password, char token[TOKEN_SIZE],

@@ -52,13 +52,16 @@ workflow:
     signal: approved
     form:
       type: object
-      required: [by, sure]
+      required: [by, sure, which, kept]
       properties:
         by: {type: string, title: Your name, description: who <you> are}
         amount: {type: number, default: 3}
         count: {type: integer}
         how: {type: string, enum: [fast, slow], default: slow}
         level: {type: integer, enum: [1, 2]}
+        which: {type: string, enum: [this, that], title: Which}
+        kept: {type: string, enum: [more, less], default: less}
+        where: {enum: [here, there]}
         sure: {type: boolean}
         maybe: {type: boolean, default: false}
         likely: {type: boolean, default: true}

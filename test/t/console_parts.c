@@ -136,6 +136,13 @@ do_time(void)
 	pass(1000 * atoll(arg(1)));
 }
 
+/* Somebody sets the clock that can be set forward by seconds, or back. */
+static void
+do_clock(void)
+{
+	clock_set += atoll(arg(1));
+}
+
 /* Adds a rule of what a statement is answered; without one, removes all. */
 static void
 do_db(void)
@@ -451,9 +458,9 @@ do_share(void)
 	do_hold();
 }
 
-/* Gives the held session back, once. */
-static void
-do_release(void)
+/* Gives the held session back, once (console_world.h). */
+void
+give_back(void)
 {
 	(void) pthread_mutex_trylock(&held->lock);
 	session_release(held);
@@ -501,6 +508,7 @@ static const struct
 	{"limit", do_limit},
 	{"fail", do_fail},
 	{"time", do_time},
+	{"clock", do_clock},
 	{"db", do_db},
 	{"password", do_password},
 	{"trace", do_trace},
@@ -520,7 +528,7 @@ static const struct
 	{"hold", do_hold},
 	{"share", do_share},
 	{"answer", do_answer_later},
-	{"release", do_release},
+	{"release", give_back},
 	{"end", do_end},
 	{"sweep", server_sweep},
 	{"expire", sessions_expire},

@@ -52,20 +52,21 @@ fails(const char *call)
 /*
  * The system: clocks, random numbers, memory, files.
  */
-time_t clock_now = 1000000;
-static long long clock_ms = 5000000;	/* of the clock that does not jump */
+static long long passed_ms = 5000000;	/* of the clock that does not jump */
+time_t clock_set;				/* seconds by which the other clock differs from it */
 int	tokens;
 
 time_t
 time(time_t *t)
 {
-	return clock_now;
+	return passed_ms / 1000 + clock_set;
 }
 
 int
 clock_gettime(clockid_t id, struct timespec *t)
 {
-	*t = (struct timespec) {clock_ms / 1000, clock_ms % 1000 * 1000000};
+	*t = (struct timespec) {passed_ms / 1000, passed_ms % 1000 * 1000000};
+	t->tv_sec += id == CLOCK_REALTIME ? clock_set : 0;
 	return 0;
 }
 
@@ -73,8 +74,7 @@ clock_gettime(clockid_t id, struct timespec *t)
 void
 pass(long long ms)
 {
-	clock_ms += ms;
-	clock_now = 1000000 + (clock_ms - 5000000) / 1000;
+	passed_ms += ms;
 }
 
 ssize_t
@@ -184,9 +184,30 @@ is_ready(int file, char what)
 		(file == PIPE && pipe_ready);
 }
 
+/* Has each page read what its stream says. */
+static void
+read_streams(void)
+{
+	for (int i = 0; i < MAX_CONNECTIONS; i++)
+	{
+		struct MHD_Response *response = connections[i].response;
+		char		buffer[1024];
+		ssize_t		len;
+
+		while (response && !connections[i].suspended &&
+			   (len = response->read(response->cls, connections[i].position, buffer,
+									 sizeof(buffer))) > 0)
+		{
+			connections[i].position += len;
+			printf("stream %d: %.*s\n", i, (int) strcspn(buffer, "\n"), buffer);
+		}
+	}
+}
+
 /*
  * Does what a word says: "+MS" passes time, with "b" behind the bell rings, with "d" the
- * database answers, with "t" the process says nothing yet, with "f" the call fails.
+ * database answers, with "t" the process says nothing yet, with "f" the call fails, with
+ * "r" the pages read, with "g" the held session is given back.
  */
 int
 poll(struct pollfd *files, nfds_t count, int timeout)
@@ -202,6 +223,10 @@ poll(struct pollfd *files, nfds_t count, int timeout)
 	pass(strtoll(word, &what, 10));
 	if (*what == 'f')
 		return -1;
+	if (*what == 'r')
+		read_streams();
+	if (*what == 'g')
+		give_back();
 	pipe_ready = *what != 't';
 	for (nfds_t i = 0; i < count; i++)
 	{
@@ -559,7 +584,7 @@ PQfreeCancel(PGcancel *cancel)
 MHD_AccessHandlerCallback take;
 MHD_NotifyConnectionCallback changed;
 MHD_RequestCompletedCallback completed;
-struct MHD_Connection connections[600];
+struct MHD_Connection connections[MAX_CONNECTIONS];
 bool all_headers;
 bool answered;			/* the request */
 

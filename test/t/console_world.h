@@ -16,6 +16,7 @@
 
 #define MAX_ARGS 60
 #define MAX_RULES 64
+#define MAX_CONNECTIONS 600
 
 /* What a statement is answered that has some text; the last rule that fits counts. */
 typedef struct Rule
@@ -51,7 +52,7 @@ extern bool trace;
 extern bool counting;
 extern int	counted;
 extern char failing[200];
-extern time_t clock_now;
+extern time_t clock_set;
 extern int	tokens;
 extern rlim_t file_limit;
 extern rlim_t most_files;
@@ -70,12 +71,14 @@ extern bool with_password;
 extern MHD_AccessHandlerCallback take;
 extern MHD_NotifyConnectionCallback changed;
 extern MHD_RequestCompletedCallback completed;
-extern struct MHD_Connection connections[600];
+extern struct MHD_Connection connections[MAX_CONNECTIONS];
 extern bool all_headers;
 extern bool answered;
 
 /* Passes the time. */
 extern void pass(long long ms);
+/* Gives the held session back, once (console_parts.c). */
+extern void give_back(void);
 /* Frees a response that no connection has. */
 extern void free_response(struct MHD_Response *response);
 
