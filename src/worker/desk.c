@@ -20,6 +20,7 @@
 #include "child.h"
 #include "conninfo.h"
 #include "desk.h"
+#include "json_read.h"
 #include "options.h"
 #include "signals.h"
 #include "strbuf.h"
@@ -181,19 +182,13 @@ validate(void)
 
 /* Tells whether the value of --set is JSON; other text becomes a JSON string. */
 static bool
-looks_like_json(const char *text)
+is_json(const char *text)
 {
-	char	   *end;
+	const char *end = json_skip_value(text);
 
-	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || strcmp(text, "null") == 0)
-		return true;
-	if (text[0] == '{' || text[0] == '[' || text[0] == '"')
-		return true;
-	if (text[0] == '\0' || text[strspn(text, "-0123456789.eE+")] != '\0' || text[0] == '+' ||
-		text[0] == '.' || (text[0] == '0' && text[1] != '.' && text[1] != '\0'))
-		return false;
-	(void) strtod(text, &end);
-	return *end == '\0';
+	if (end != NULL && strchr("{[\"", text[0]) != NULL)
+		end = json_skip_space(end);
+	return end != NULL && *end == '\0';
 }
 
 /* Writes the parameters of --set as a JSON object. */
@@ -209,7 +204,7 @@ write_parameters(StringBuf *json)
 		sb_str(json, i > 0 ? "," : "");
 		json_string(json, setting, (size_t) (value - 1 - setting));
 		sb_str(json, ":");
-		if (looks_like_json(value))
+		if (is_json(value))
 			sb_str(json, value);
 		else
 			json_string(json, value, strlen(value));

@@ -10,6 +10,7 @@
  *						a map or list is sent as JSON, or urlencoded when the
  *						Content-Type says so; a text is sent as it is
  *		form			map, sent urlencoded
+ *						HEAD has none of these bodies
  *		data			the step's input, in which the broker has merged args
  *						and what transitions added
  *
@@ -489,6 +490,11 @@ fill_request(HttpRequest *request, const Task *task, Outcome *out)
 			body = data;
 		else if (query == NULL)
 			query = data;
+	}
+	if (body != NULL && strcmp(request->method, "HEAD") == 0)
+	{
+		outcome_fail(out, "a HEAD request has no body, and the task has %s", body->path);
+		return false;
 	}
 	add_query(request, task, query, above);
 	return parse_url(request, out) &&

@@ -103,7 +103,7 @@ json_read_string(const char *p, StringBuf *text)
 	return p != NULL ? p + 1 : NULL;
 }
 
-/* Skips a string. */
+/* Skips a string; the server reads more closely which characters its escapes mean. */
 static const char *
 skip_string(const char *p)
 {
@@ -111,19 +111,54 @@ skip_string(const char *p)
 		return NULL;
 	for (; *p != '"'; p++)
 	{
-		if ((unsigned char) *p < ' ' || (*p == '\\' && *++p == '\0'))
+		if ((unsigned char) *p < ' ')
+			return NULL;
+		if (*p != '\\')
+			continue;
+		p++;
+		if (*p == '\0' || strchr("\"\\/bfnrtu", *p) == NULL || (*p == 'u' && read_hex4(p + 1) < 0))
 			return NULL;
 	}
 	return p + 1;
 }
 
-/* Skips a number, true, false or null; the server reads it more closely. */
+/* Skips digits, of which there is at least one. */
+static const char *
+skip_digits(const char *p)
+{
+	size_t		len = p != NULL ? strspn(p, "0123456789") : 0;
+
+	return len > 0 ? p + len : NULL;
+}
+
+/* Skips a number. */
+static const char *
+skip_number(const char *p)
+{
+	p += *p == '-';
+	p = *p == '0' ? p + 1 : skip_digits(p);
+	if (p != NULL && *p == '.')
+		p = skip_digits(p + 1);
+	if (p != NULL && (*p == 'e' || *p == 'E'))
+	{
+		p++;
+		p = skip_digits(p + (*p == '-' || *p == '+'));
+	}
+	return p;
+}
+
+/* Skips true, false, null or a number. */
 static const char *
 skip_word(const char *p)
 {
-	size_t		len = strspn(p, "-+.0123456789abcdefghijklmnopqrstuvwxyzE");
+	static const char *const words[] = {"true", "false", "null"};
 
-	return len > 0 ? p + len : NULL;
+	for (int i = 0; i < 3; i++)
+	{
+		if (strncmp(p, words[i], strlen(words[i])) == 0)
+			return p + strlen(words[i]);
+	}
+	return skip_number(p);
 }
 
 static const char *skip_value(const char *p, int depth);

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <curl/curl.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,7 @@ is_public(const char *name)
 	static const char *const names[] = {
 		"type", "hosts", "tools", "header", "name", "username", "user", "host", "hostaddr", "port",
 		"dbname", "database", "sslmode", "db_host", "db_port", "db_user", "db_name", "db_sslmode",
-		"key", "env", "scheme", "url", "endpoint"
+		"env", "scheme"
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -184,6 +185,76 @@ remember_conninfo(const char *text)
 	return parts != NULL;
 }
 
+/* Remembers a part of a URL, as it is written there and as it is meant. */
+static void
+remember_written(const char *text, size_t len)
+{
+	char	   *meant = curl_easy_unescape(NULL, text, (int) len, NULL);
+
+	add_form(text, len);
+	if (meant != NULL)
+		secret_remember(meant);
+	curl_free(meant);
+}
+
+/* Remembers user, password and the values of the query of a URL; false when the text is none. */
+static bool
+remember_url(const char *text)
+{
+	static const CURLUPart userinfo[] = {CURLUPART_USER, CURLUPART_PASSWORD};
+	CURLU	   *url = curl_url();
+	bool		ok = curl_url_set(url, CURLUPART_URL, text,
+								  CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+	char	   *meant[2] = {NULL, NULL};
+	char	   *query = NULL;
+
+	for (int i = 0; i < 2; i++)
+	{
+		char	   *written = NULL;
+
+		if (curl_url_get(url, userinfo[i], &written, 0) == CURLUE_OK)
+			remember_written(written, strlen(written));
+		(void) curl_url_get(url, userinfo[i], &meant[i], CURLU_URLDECODE);
+		curl_free(written);
+	}
+	if (meant[0] != NULL && meant[1] != NULL)
+		remember_basic(meant[0], meant[1]);
+	(void) curl_url_get(url, CURLUPART_QUERY, &query, 0);
+	for (const char *p = query; p != NULL && *p != '\0'; p += strspn(p, "&"))
+	{
+		size_t		len = strcspn(p, "&");
+		const char *mark = memchr(p, '=', len);
+		const char *value = mark != NULL ? mark + 1 : p;
+
+		remember_written(value, (size_t) (p + len - value));
+		p += len;
+	}
+	curl_free(meant[0]);
+	curl_free(meant[1]);
+	curl_free(query);
+	curl_url_cleanup(url);
+	return ok;
+}
+
+/*
+ * Remembers what is secret of a part of a credential, whose name may be empty: the
+ * password of a connection string, of a URL the parts that can be secret, else all of
+ * it unless the name is public.  A URL under another name than url and endpoint may be
+ * a secret itself.
+ */
+static void
+remember_part(const char *name, const char *text)
+{
+	bool		names_url = strcmp(name, "url") == 0 || strcmp(name, "endpoint") == 0;
+	bool		is_url;
+
+	if (remember_conninfo(text))
+		return;
+	is_url = (names_url || strstr(text, "://") != NULL) && remember_url(text);
+	if (names_url ? !is_url : !is_public(name))
+		secret_remember(text);
+}
+
 /* Remembers the secret parts of a credential: those of a map, a password, or all of it. */
 void
 secret_remember_credential(const char *value)
@@ -200,13 +271,10 @@ secret_remember_credential(const char *value)
 		if (user != NULL && password != NULL)
 			remember_basic(user, password);
 		for (int i = 0; i < parts.nfields; i++)
-		{
-			if (!is_public(parts.fields[i].path) && !remember_conninfo(parts.fields[i].text))
-				secret_remember(parts.fields[i].text);
-		}
+			remember_part(parts.fields[i].path, parts.fields[i].text);
 	}
-	else if (!remember_conninfo(value))
-		secret_remember(value);
+	else
+		remember_part("", value);
 	credential_free(&parts);
 }
 

@@ -86,6 +86,7 @@ sub answer
 	return ('204 No Content', '', '') if $path eq '/empty';
 	return ('404 Not Found', $json, '{"detail": "no such thing"}') if $path eq '/missing';
 	return ('303 See Other', "Location: /echo?after=redirect\r\n", '') if $path eq '/redirect';
+	return ('308 Permanent Redirect', "Location: /echo\r\n", '') if $path eq '/moved';
 	return ('302 Found', "Location: /loop\r\n", '') if $path eq '/loop';
 	return ('302 Found', "Location: file:///etc/passwd\r\n", '') if $path eq '/file';
 	return ('200 OK', $json, '"' . 'x' x 20_000_000 . '"') if $path eq '/big';
@@ -225,6 +226,9 @@ headers: {content-type: application/x-www-form-urlencoded}
 payload: {grant_type: client credentials, scope: [a, b]}
 YAML
 	form_key => request("url: $base/echo\nmethod: POST\nform: {a: 1&2}\n"),
+	(map { ("with_$_" => request("url: $base/echo\nmethod: $_\npayload: {a: 1}\n"), "without_$_" => request("url: $base/echo\nmethod: $_\n")) } qw(GET delete PUT patch OPTIONS)),
+	head_body => request("url: $base/echo\nmethod: HEAD\npayload: {a: 1}\n"),
+	kept => request("url: $base/moved\nmethod: PUT\npayload: {a: 1}\n"),
 	delete => request("url: $base/echo\nmethod: DELETE\ndata: {id: 7}\n"),
 	bearer => request("url: $base/echo\nauth: {type: bearer, token: t0ken}\n"),
 	basic => request("url: $base/echo\nauth: {type: basic, username: me, password: secret}\n"),
@@ -296,6 +300,13 @@ is(outcome($job{form}, "body ->> 'body'"), 'scope=a&scope=b&grant_type=client%20
 is( outcome($job{form_key}, "concat_ws(' ', body ->> 'body', body #>> '{headers,content-type}')"),
 	'a=1%262 application/x-www-form-urlencoded', 'a form');
 is(outcome($job{delete}, "concat_ws(' ', body ->> 'method', body ->> 'target')"), 'DELETE /echo?id=7', 'DELETE');
+foreach my $method (qw(GET delete PUT patch OPTIONS))
+{
+	is(outcome($job{"with_$method"}, "concat_ws(' ', body ->> 'method', body ->> 'body')"), "\U$method\E {\"a\": 1}", "$method with a body");
+	is(outcome($job{"without_$method"}, "concat_ws(' ', body ->> 'method', body ->> 'body')"), "\U$method\E ", "$method without one");
+}
+is(outcome($job{head_body}, 'error'), 'a HEAD request has no body, and the task has payload', 'HEAD with a body');
+is(outcome($job{kept}, "concat_ws(' ', body ->> 'method', body ->> 'body', data ->> 'url')"), "PUT {\"a\": 1} $base/echo", 'a redirect that keeps method and body');
 
 #
 # Authentication

@@ -93,7 +93,11 @@ unlike($err, qr/can be read by others/, 'nor a file without one');
 #
 my $file = keep("$directory/set.yaml", "apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: set}\nworkload: {v: none}\nworkflow:\n- {step: end, result: \"{{ v }}\"}\n", 0644);
 foreach ([ 'true', 'true' ], [ 'false', 'false' ], [ 'null', 'null' ], [ '1', '1' ], [ '-2', '-2' ], [ '0', '0' ], [ '0.5', '0.5' ], [ '1e3', '1000' ], [ '[1, 2]', '[1, 2]' ], [ '{"a": 1}', '{"a": 1}' ], [ '"x"', '"x"' ],
-	[ '007', '"007"' ], [ '+1', '"+1"' ], [ '.5', '".5"' ], [ '1.2.3', '"1.2.3"' ], [ '-', '"-"' ], [ '', '""' ], [ 'abc', '"abc"' ], [ 'a=b', '"a=b"' ], [ 'True', '"True"' ], [ '1 ', '"1 "' ])
+	[ '007', '"007"' ], [ '+1', '"+1"' ], [ '.5', '".5"' ], [ '1.2.3', '"1.2.3"' ], [ '-', '"-"' ], [ '', '""' ], [ 'abc', '"abc"' ], [ 'a=b', '"a=b"' ], [ 'True', '"True"' ], [ '1 ', '"1 "' ],
+	[ '-1.5E-2', '-0.015' ], [ '[1] ', '[1]' ], [ '["\u00e9\\/"]', "[\"\x{c3}\x{a9}/\"]" ],
+	# what only looks like it: no other parameter comes of it either
+	(map { [ $_, "\"$_\"" ] } qw(1. -01 01 1e 1e+ 1.e5 -.5 --1 0x10 inf nan NaN -Infinity 1,2 truer {a:1} [1,] [1 [1.] [1]x)),
+	[ '"x', '"\"x"' ], [ '"x","y":"z"', '"\"x\",\"y\":\"z\""' ], [ '{"a": 01}', '"{\"a\": 01}"' ], [ '{},"y":{}', '"{},\"y\":{}"' ], [ '["\x"]', '"[\"\\\\x\"]"' ])
 {
 	($code, $out, $err) = program(@connect, 'run', $file, '--quiet', '--set', "v=$_->[0]");
 	is($code, 0, "--set v=$_->[0]");
