@@ -109,7 +109,7 @@ begin_saves(Job *job)
 	if (out->kind == OUTCOME_ABORTED || (!job->wants_value && !has_saves(task)))
 		return false;
 	if (out->kind == OUTCOME_FAILED || !has_saves(task))
-		task->deadline = 0;		/* nothing is executed any more */
+		task_end_attempt(task);
 	status = db_value(task, out, &job->value);
 	if (status == DB_OK && out->kind == OUTCOME_DONE && has_saves(task))
 		status = is_save_step(task) ? db_save_step(task, &job->saves) :
@@ -179,8 +179,8 @@ next_task(Job *job)
 }
 
 /*
- * Returns the task to execute next; NULL: the job has ended as job->out says.  The time
- * of the task is that of its saves, too.
+ * Returns the task to execute next; NULL: the job has ended as job->out says, and with it
+ * the attempt.  The time of the task is that of its saves, too.
  */
 Task *
 job_next(Job *job)
@@ -188,7 +188,10 @@ job_next(Job *job)
 	Task	   *next = next_task(job);
 
 	if (next == NULL)
+	{
 		fail_timed_out(job->task, &job->out);
+		task_end_attempt(job->task);
+	}
 	return next;
 }
 
