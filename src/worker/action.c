@@ -66,15 +66,23 @@ render_left(Task *task, Outcome *out)
 	return status == DB_OK;
 }
 
-/* Makes the end of the timeout the failure of the task. */
-static OutcomeKind
-fail_timed_out(const Task *task, Outcome *out)
+/*
+ * Makes the outcome of a task that its own timeout has ended a failure.  The task is not
+ * abandoned any more: the worker has to tell of the failure.
+ */
+void
+fail_timed_out(Task *task, Outcome *out)
 {
+	if (out->kind != OUTCOME_ABORTED || task->abort != ABORT_TIMEOUT ||
+		(task->outer != NULL && task->outer->abort != ABORT_NONE))
+		return;
+	task->abort = ABORT_NONE;
 	if (task->timeout == NULL)
-		return outcome_fail(out, "timed out");
-	return outcome_fail(out, "timed out after %s%s", task->timeout,
-						strspn(task->timeout, "0123456789.") == strlen(task->timeout) ?
-						" seconds" : "");
+		outcome_fail(out, "timed out");
+	else
+		outcome_fail(out, "timed out after %s%s", task->timeout,
+					 strspn(task->timeout, "0123456789.") == strlen(task->timeout) ?
+					 " seconds" : "");
 }
 
 /*
@@ -111,9 +119,7 @@ finish_action(Task *task, Outcome *out)
 	secret_redact(&out->error);
 	secret_redact(&out->result);
 	secret_redact(&out->attached);
-	if (out->kind == OUTCOME_ABORTED && task->abort == ABORT_TIMEOUT &&
-		(task->outer == NULL || task->outer->abort == ABORT_NONE))
-		fail_timed_out(task, out);
+	fail_timed_out(task, out);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "outcome.h"
 
 extern bool prepare_action(Task *task, Outcome *out);
+extern void fail_timed_out(Task *task, Outcome *out);
 extern void finish_action(Task *task, Outcome *out);
 extern OutcomeKind execute_action(Task *task, Outcome *out);
 

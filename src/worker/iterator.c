@@ -255,18 +255,24 @@ begin_item(Iteration *it, Slot *slot)
 
 /*
  * Tells whether the task of a slot, which has ended with its saves, is to be executed
- * again; sets the time of the next attempt then.
+ * again; sets the time of the next attempt then.  When nobody can decide that, because
+ * the iterator is to be abandoned, the outcome becomes that.
  */
 static bool
 shall_repeat(const Iteration *it, Slot *slot)
 {
 	double		delay;
+	DbStatus	status;
 	Outcome    *out = &slot->job.out;
 	Task		about = {.index = slot->item};
 	char		meta[64];
 
-	if (slot->task.retry == NULL ||
-		db_retry_delay(&slot->task, out, slot->attempt, &delay) != DB_OK)
+	if (slot->task.retry == NULL)
+		return false;
+	status = db_retry_delay(&slot->task, out, slot->attempt, &delay);
+	if (status == DB_GONE)
+		out->kind = OUTCOME_ABORTED;
+	if (status != DB_OK)
 		return false;
 	if (isinf(delay))
 	{
@@ -285,7 +291,10 @@ shall_repeat(const Iteration *it, Slot *slot)
 	return true;
 }
 
-/* Ends the task of a slot and begins the next; returns false when the item has ended. */
+/*
+ * Ends the task of a slot and begins the next; returns false when the item has ended, or
+ * is left open because the iterator is to be abandoned.
+ */
 static bool
 end_task(Iteration *it, Slot *slot)
 {
@@ -293,6 +302,8 @@ end_task(Iteration *it, Slot *slot)
 
 	if (shall_repeat(it, slot))
 		return true;
+	if (out->kind == OUTCOME_ABORTED)
+		return false;
 	if (out->kind == OUTCOME_FAILED)
 	{
 		fail_item(it, slot, out->error.data, out->result.len > 0 ? out->result.data : NULL);
@@ -326,7 +337,10 @@ advance(Iteration *it, Slot *slot)
 		if (slot->job.out.kind == OUTCOME_ABORTED)
 			return;
 		if (task == NULL)
-			(void) end_task(it, slot);
+		{
+			if (!end_task(it, slot))
+				return;
+		}
 		else if (slot->helper == NULL)
 			execute_action(task, job_outcome(&slot->job));
 		else if (!prepare_action(task, job_outcome(&slot->job)))

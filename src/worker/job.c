@@ -108,6 +108,8 @@ begin_saves(Job *job)
 
 	if (out->kind == OUTCOME_ABORTED || (!job->wants_value && !has_saves(task)))
 		return false;
+	if (out->kind == OUTCOME_FAILED || !has_saves(task))
+		task_end_attempt(task);
 	status = db_value(task, out, &job->value);
 	if (status == DB_OK && out->kind == OUTCOME_DONE && has_saves(task))
 		status = is_save_step(task) ? db_save_step(task, &job->saves) :
@@ -147,9 +149,9 @@ finish_save(Job *job)
 	return false;
 }
 
-/* Returns the task to execute next; NULL: the job has ended as job->out says. */
-Task *
-job_next(Job *job)
+/* Returns the task to execute next, NULL when there is none. */
+static Task *
+next_task(Job *job)
 {
 	SaveList   *saves = &job->saves;
 
@@ -174,6 +176,23 @@ job_next(Job *job)
 	if (is_save_step(job->task))
 		write_saved_data(job);
 	return NULL;
+}
+
+/*
+ * Returns the task to execute next; NULL: the job has ended as job->out says, and with it
+ * the attempt.  The time of the task is that of its saves, too.
+ */
+Task *
+job_next(Job *job)
+{
+	Task	   *next = next_task(job);
+
+	if (next == NULL)
+	{
+		fail_timed_out(job->task, &job->out);
+		task_end_attempt(job->task);
+	}
+	return next;
 }
 
 /* Executes a job in this process; returns the kind of its outcome. */

@@ -110,6 +110,18 @@ task_set_trouble(Task *task)
 	}
 }
 
+/*
+ * Ends an attempt of a task.  Neither what is said about the attempt nor the next one has
+ * its limits: of time, of progress and of lines.
+ */
+void
+task_end_attempt(Task *task)
+{
+	task->deadline = 0;
+	task->told_at = 0;
+	task->logged = 0;
+}
+
 /* Frees what belongs to a task. */
 void
 task_free(Task *task)

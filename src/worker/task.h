@@ -78,6 +78,7 @@ typedef struct TaskList
 
 extern void task_parse_fields(Task *task);
 extern void task_set_trouble(Task *task);
+extern void task_end_attempt(Task *task);
 extern void task_free(Task *task);
 extern void task_list_free(TaskList *list);
 extern const char *task_field(const Task *task, const char *path);

@@ -258,6 +258,61 @@ is(ended($exhausted), 'execution_failed', 'and not for ever');
 is(slurp_file("$directory/never"), "a\na\na\n", 'three attempts');
 is(result_of($unhappy, 'error', 'action_error'), 'item 0: retry_when still holds after 2 attempts', 'a result that nobody wants');
 
+# Each attempt has time of its own, also after one whose time has ended.
+my %late;
+foreach my $mode ('sequential', 'async')
+{
+	my $items = $mode eq 'async' ? '[1, 2]' : '[1]';
+	my $tries = "$directory/$mode";
+	$late{$mode} = execute_step(<<"EOT");
+type: iterator
+collection: $items
+element: x
+mode: $mode
+task:
+  tool: shell
+  command: 'echo try >> ${tries}_{{ x }}; case \$(wc -l < ${tries}_{{ x }}) in 1) sleep 60 ;; 2) sleep 1.2; exit 1 ;; 3) sleep 1.2 ;; esac'
+  timeout: 2
+  retry: {max_attempts: 3, initial_delay: 0.1}
+EOT
+}
+my $loud = execute_step(<<"EOT");
+type: iterator
+collection: [1]
+element: x
+task:
+  tool: shell
+  log: true
+  command: 'if mkdir $directory/loud; then yes 123456789 | head -n 8000; exit 1; fi; echo heard'
+  retry: {max_attempts: 2, initial_delay: 0.1}
+EOT
+drain('--concurrency', 2);
+foreach my $mode ('sequential', 'async')
+{
+	is(ended($late{$mode}), 'execution_complete', "$mode items are repeated after a timeout");
+	is(slurp_file("$directory/${mode}_1"), "try\n" x 3, 'each attempt is executed');
+	like(events_of($late{$mode}, 'error'), qr/action_retry\[0\] timed out after 2 seconds.*action_retry\[0\] command exited with code 1/, 'and ends as it ended');
+}
+
+is(sql("SELECT count(*) FROM noetl.event WHERE execution_id = $loud AND event_type = 'log' AND context ->> 'line' = 'heard'"), 1,
+	'its lines are stored, however many the one before has printed');
+
+# The time of an item ends while the session is lost.
+my $alone = execute_step(<<'EOT');
+type: iterator
+collection: [1, 2]
+element: x
+on_error: continue
+task: {tool: shell, command: sleep 60, timeout: 2}
+EOT
+my $lonely = start_worker(\my $said, '--once');
+wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $alone AND event_type = 'iteration_started')");
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'noetl-worker%'");
+ok(wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $alone AND event_type = 'action_completed')"), 'the iterator goes on');
+$lonely->kill_kill;
+is(events_of($alone, 'error'), 'iterator_started, iteration_started[0], iteration_failed[0] timed out after 2 seconds,'
+	. ' iteration_started[1], iteration_failed[1] timed out after 2 seconds, action_completed', 'and each item has timed out');
+
 #
 # Side by side
 #
