@@ -186,18 +186,41 @@ read(int fd, void *data, size_t size)
 	return n;
 }
 
+/* Waits until a stubborn helper ignores SIGTERM: until then it would end of it. */
+static void
+await_stubborn(pid_t pid)
+{
+	char		path[64];
+	char		line[256];
+	unsigned long long ignored = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+	for (int i = 0; i < 1000 && (ignored >> (SIGTERM - 1) & 1) == 0; i++)
+	{
+		FILE	   *file = fopen(path, "r");
+
+		while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+			(void) sscanf(line, "SigIgn: %llx", &ignored);
+		if (file != NULL)
+			fclose(file);
+		usleep(10000);
+	}
+}
+
 int
 kill(pid_t pid, int signo)
 {
 	siginfo_t	info;
+	bool		stubborn = helper_program != NULL && strcmp(helper_program, "stubborn") == 0;
 
+	if (signo == SIGTERM && pid > 0 && stubborn)
+		await_stubborn(pid);
 	if (signo == SIGKILL && pid <= 0 && stop_count() > 2)
 		say("kills a group");
 	if (syscall(SYS_kill, pid, signo) != 0)
 		return -1;
 	/* it has ended when the clock leaps next */
-	if (signo == SIGTERM && pid > 0 &&
-		(helper_program == NULL || strcmp(helper_program, "stubborn") != 0))
+	if (signo == SIGTERM && pid > 0 && !stubborn)
 		(void) waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT);
 	return 0;
 }
