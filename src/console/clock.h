@@ -7,8 +7,9 @@
 
 #include <time.h>
 
-/* Return the seconds, and the milliseconds, since the machine has started. */
+/* Returns the seconds since the machine has started. */
 extern time_t clock_seconds(void);
+/* Returns the milliseconds since the machine has started. */
 extern long long clock_ms(void);
 
 #endif							/* CONSOLE_CLOCK_H */

@@ -47,7 +47,10 @@ extern bool sessions_open(void);
 extern void session_release(Session *session);
 /* Ends a session that the caller has acquired; its token is of no use any more. */
 extern void session_end(Session *session);
-/* Ends the session of a token, if there is one; who has it, or waits for it, uses it last. */
+/*
+ * Ends the session of a token, if there is one.  No further request gets the session; those
+ * that have it, or wait for it, still finish in it, and the last of them frees it.
+ */
 extern void session_end_of(const char *token);
 
 /* Returns 0 and the token of a new session, or an HTTP status and a message. */

@@ -108,6 +108,7 @@ begin_saves(Job *job)
 
 	if (out->kind == OUTCOME_ABORTED || (!job->wants_value && !has_saves(task)))
 		return false;
+	/* nothing more is executed: what is said of the attempt is not limited by its time */
 	if (out->kind == OUTCOME_FAILED || !has_saves(task))
 		task_end_attempt(task);
 	status = db_value(task, out, &job->value);

@@ -271,8 +271,8 @@ element: x
 mode: $mode
 task:
   tool: shell
-  command: 'echo try >> ${tries}_{{ x }}; case \$(wc -l < ${tries}_{{ x }}) in 1) sleep 60 ;; 2) sleep 1.2; exit 1 ;; 3) sleep 1.2 ;; esac'
-  timeout: 2
+  command: 'echo try >> ${tries}_{{ x }}; case \$(wc -l < ${tries}_{{ x }}) in 1) sleep 60 ;; 2) sleep 1.6; exit 1 ;; 3) sleep 1.6 ;; esac'
+  timeout: 3
   retry: {max_attempts: 3, initial_delay: 0.1}
 EOT
 }
@@ -291,7 +291,7 @@ foreach my $mode ('sequential', 'async')
 {
 	is(ended($late{$mode}), 'execution_complete', "$mode items are repeated after a timeout");
 	is(slurp_file("$directory/${mode}_1"), "try\n" x 3, 'each attempt is executed');
-	like(events_of($late{$mode}, 'error'), qr/action_retry\[0\] timed out after 2 seconds.*action_retry\[0\] command exited with code 1/, 'and ends as it ended');
+	like(events_of($late{$mode}, 'error'), qr/action_retry\[0\] timed out after 3 seconds.*action_retry\[0\] command exited with code 1/, 'and ends as it ended');
 }
 
 is(sql("SELECT count(*) FROM noetl.event WHERE execution_id = $loud AND event_type = 'log' AND context ->> 'line' = 'heard'"), 1,
