@@ -1,0 +1,201 @@
+-- More stories of guards of the broker: of what a step begins with, what it says of its end,
+-- and who may say it.  See "Guards" in doc/guarantees.md.
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset tuples_only on
+CREATE ROLE regress_steps;
+GRANT EXECUTE ON FUNCTION noetl.execute TO regress_steps;
+CREATE TABLE steps_saved (what text);
+GRANT INSERT ON steps_saved TO regress_steps;
+CREATE FUNCTION pg_temp.add(name text, steps text, head text DEFAULT '') RETURNS boolean LANGUAGE sql AS
+    $$ SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: steps/' || name || E'\n' || head || E'\nworkflow:\n' || steps) > 0 $$;
+CREATE FUNCTION pg_temp.start(name text, given jsonb DEFAULT '{}') RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    id bigint;
+BEGIN
+    SET LOCAL ROLE regress_steps;
+    id := noetl.execute('steps/' || name, given);
+    RESET ROLE;
+    RETURN id;
+END
+$$;
+CREATE FUNCTION pg_temp.log(id bigint, kinds text DEFAULT '.') RETURNS TABLE (event text, node text, error text, meta jsonb) LANGUAGE sql AS
+    $$ SELECT event_type, replace(node_id, id::text, ''), error, meta - 'queue_id' - 'attempt' FROM noetl.event WHERE execution_id = id AND event_type ~ kinds ORDER BY event_id $$;
+CREATE FUNCTION pg_temp.outcome(id bigint) RETURNS TABLE (status text, result jsonb, error text, wrong bigint) LANGUAGE sql AS
+    $$ SELECT status, result, error, (SELECT count(*) FROM noetl.verify(id)) FROM noetl.execution WHERE execution_id = id $$;
+
+-- An end comes after all that waits, wherever the playbook has it.
+SELECT pg_temp.add('end', $$
+- {step: start, next: [a, b, end]}
+- {step: end, result: "{{ joined }}"}
+- {step: joined, type: sql, statement: "SELECT 1 AS n"}
+- {step: a, type: python, code: x, next: joined}
+- {step: b, type: python, code: x, next: joined}
+$$);
+SELECT pg_temp.start('end') AS id \gset
+SELECT step FROM work();
+SELECT event, node FROM pg_temp.log(:id, 'step_started|complete$');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A step that has ended is visited again in the same transaction: that is its second visit.
+SELECT pg_temp.add('visits', $$
+- {step: start, next: [s, r]}
+- {step: r, next: s}
+- {step: s, join: each, type: sql, statement: "SELECT '{{ job.node_id.split(':')[1:] | join(':') }}' AS node", next: end}
+- {step: end, result: "{{ s }}"}
+$$);
+SELECT pg_temp.start('visits') AS id \gset
+SELECT event, node FROM pg_temp.log(:id);
+SELECT * FROM pg_temp.outcome(:id);
+
+-- The database saves what the child of an item has done only when the child has completed.
+SELECT pg_temp.add('child', '- {step: only, type: python, code: x}');
+SELECT pg_temp.add('children', $$
+- {step: each, type: iterator, mode: distributed, collection: [a, b], element: x, task: {type: playbook, path: steps/child, save: {storage: postgres, table: steps_saved, data: {what: "{{ x }}"}}}, next: end}
+- {step: end, result: "{{ each }}"}
+$$);
+SELECT pg_temp.start('children') AS id \gset
+SELECT work('{"only": {"fail": "no"}}', 1);
+SELECT * FROM pg_temp.outcome(:id);
+SELECT count(*) FROM steps_saved;
+
+-- The list of all results has them unless it is too large, of whatever kind they are.
+SELECT pg_temp.add('fit', $$
+- {step: each, type: iterator, mode: distributed, collection: "{{ items }}", element: x, task: {type: python, code: x}, next: end}
+- {step: end, result: "{{ 'none' if each is none else each }}"}
+$$, 'workload: {items: []}');
+SET noetl.template_max_output = '64kB';
+SELECT pg_temp.start('fit', '{"items": [1, 2, 3]}') AS id \gset
+SELECT noetl.complete(queue_id, (ARRAY['7', 'true', '"x"']::jsonb[])[current_index + 1], 'w') FROM noetl.lease('w', 3);
+SELECT * FROM pg_temp.outcome(:id);
+SELECT pg_temp.start('fit', '{"items": [1, 2, 3]}') AS id \gset
+SELECT noetl.complete(queue_id, CASE current_index WHEN 0 THEN '7' ELSE to_jsonb(repeat('x', 40000)) END, 'w') FROM noetl.lease('w', 3);
+SELECT * FROM pg_temp.outcome(:id);
+RESET noetl.template_max_output;
+
+-- What only a worker can render is not given to a child: neither a member of a key of the
+-- workload, nor what a transition gives to an iterator of children.
+SELECT pg_temp.add('left', $$
+- {step: a, type: playbook, path: steps/child, args: {h: "{{ cfg.host }}"}}
+$$, 'workload: {cfg: {host: "{{ env.HOME }}"}}');
+SELECT pg_temp.start('left') AS id \gset
+SELECT * FROM pg_temp.outcome(:id);
+SELECT pg_temp.add('given', $$
+- {step: a, type: python, code: x, next: {step: each, data: {h: "{{ env.HOME }}"}}}
+- {step: each, type: iterator, mode: distributed, collection: [1], element: x, task: {type: playbook, path: steps/child}}
+$$);
+SELECT pg_temp.start('given') AS id \gset
+SELECT step FROM work('{}', 1);
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A client that names neither itself nor the visit means the oldest, whoever has leased it.
+SELECT pg_temp.add('again', $$
+- {step: start, next: [a, b]}
+- {step: a, next: many}
+- {step: b, next: many}
+- {step: many, join: each, type: many, code: x, next: end}
+$$);
+SELECT pg_temp.start('again') AS id \gset
+SELECT count(*) FROM noetl.lease('w', 2, types => '{many}');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) VALUES (:id, 'action_completed', 'many', 'mine', '1');
+SELECT replace(node_id, :'id', '') FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.queue WHERE execution_id = :id;
+
+-- A task that has been begun without the name of a worker may be ended by any.
+SELECT pg_temp.start('child') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'only');
+SELECT status, worker_id FROM noetl.queue WHERE execution_id = :id;
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:id, 'action_completed', 'only', 'w', '1');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A signal without data brings its result.
+SELECT pg_temp.add('signal', $$
+- {step: a, type: wait, signal: go, next: end}
+- {step: end, result: "{{ a }}"}
+$$);
+SELECT pg_temp.start('signal') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:id, 'signal_received', 'go', '{"n": 1}');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A transition whose input raises is not taken, and the log says so; the next one is tried.
+SELECT pg_temp.add('raise', $$
+- {step: a, type: python, code: x, next: {step: b, data: {n: "{{ 1 / 0 }}"}}}
+- {step: b, type: python, code: x}
+$$);
+SELECT pg_temp.start('raise') AS id \gset
+SELECT step FROM work();
+SELECT * FROM pg_temp.log(:id, 'step_failed');
+SELECT pg_temp.add('raise', $$
+- {step: a, type: python, code: x, next_mode: exclusive, next: [{when: "{{ true }}", then: {step: b, data: {n: "{{ 1 / 0 }}"}}}, {when: "{{ true }}", then: c}]}
+- {step: b, type: python, code: x}
+- {step: c, type: python, code: x}
+$$);
+SELECT pg_temp.start('raise') AS id \gset
+SELECT step FROM work();
+SELECT * FROM pg_temp.log(:id, 'step_completed');
+
+-- Only the broker counts items: without a total, what a client has counted is not its count.
+SELECT pg_temp.add('items', $$
+- {step: each, type: iterator, mode: distributed, concurrency: 1, collection: [1, 2], element: x, task: {type: python, code: x}, next: end}
+- {step: end, result: "{{ each }}"}
+$$);
+SELECT pg_temp.start('items') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, meta) VALUES (:id, 'iteration_completed', 'each', 0, '{"done": 2, "failed": 0, "started": 2}');
+SELECT step FROM work('{"each": 7}');
+SELECT * FROM pg_temp.log(:id, 'iteration_completed');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- An execution without labels has none, however it is started.
+SELECT noetl.execute('steps/child', labels => '{}') AS id \gset
+SELECT labels IS NULL FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
+-- A step of type save that has saved is not repeated, whatever its policy says of success.
+SELECT pg_temp.add('save', $$
+- {step: a, type: save, storage: postgres, table: steps_saved, data: {what: once}, retry: {max_attempts: 3, initial_delay: 0, jitter: false, retry_when: "{{ true }}"}, next: end}
+$$);
+SELECT pg_temp.start('save') AS id \gset
+SELECT event, node, error FROM pg_temp.log(:id);
+SELECT * FROM pg_temp.outcome(:id);
+SELECT * FROM steps_saved;
+
+-- A step has done its work, and the next version saves it in the database: the save and the
+-- transitions see the input of the step.
+SELECT pg_temp.add('kept', '- {step: a, type: playbook, path: steps/child, args: {n: 5}, on_error: hold, save: {storage: http, url: x, data: {x: "{{ result }}"}}, next: end}');
+SELECT pg_temp.start('kept') AS id \gset
+SELECT step FROM work('{"a": {"fail": "no"}}');
+SELECT pg_temp.add('kept', $$
+- {step: a, type: playbook, path: steps/child, args: {n: 5}, on_error: hold, save: {storage: postgres, table: steps_saved, data: {what: "{{ args.n }}"}}, next: {step: b, data: {n: "{{ args.n }}"}}}
+- {step: b, type: python, code: x, next: end}
+$$);
+SELECT severity FROM noetl.migrate(:id, dry_run => false);
+SELECT noetl.retry(:id, 'a');
+SELECT step, input FROM work();
+SELECT * FROM pg_temp.outcome(:id);
+SELECT * FROM steps_saved;
+
+-- What an iterator chooses its items by tells its place when it raises.
+SELECT * FROM noetl.iterator_items('{"element": "x", "where": "{{ 1 / x }}", "collection": [1, 0]}', '{}');
+
+-- A wait that is resumed ends when it was to end, at the latest after its timeout anew; one that
+-- waits for a signal alone has no end.
+SELECT pg_temp.add('waits', $$
+- {step: start, next: [a, b, c, d, e]}
+- {step: a, type: wait, signal: go}
+- {step: b, type: wait, until: "2100-01-01T00:00:00Z"}
+- {step: c, type: wait, until: "2100-01-01T00:00:00Z", timeout: 1h}
+- {step: d, type: wait, for: 1h, timeout: 2h}
+- {step: e, type: wait, signal: go, timeout: 1h}
+$$);
+SELECT pg_temp.start('waits') AS id \gset
+SELECT noetl.cancel(:id);
+SELECT noetl.redrive(:id);
+SELECT r.step_name, r.state, r.due_at IS NULL AS endless, r.due_at = (r.context ->> 'until')::timestamptz AS as_before, r.due_at - e.created_at = '1h' AS anew
+  FROM noetl.run AS r, noetl.event AS e WHERE r.execution_id = :id AND e.execution_id = :id AND e.event_type = 'execution_redriven' ORDER BY 1;
+SELECT noetl.cancel(:id);
+
+DROP TABLE steps_saved;
+DROP OWNED BY regress_steps;
+DROP ROLE regress_steps;
