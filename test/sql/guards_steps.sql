@@ -196,6 +196,100 @@ SELECT r.step_name, r.state, r.due_at IS NULL AS endless, r.due_at = (r.context 
   FROM noetl.run AS r, noetl.event AS e WHERE r.execution_id = :id AND e.execution_id = :id AND e.event_type = 'execution_redriven' ORDER BY 1;
 SELECT noetl.cancel(:id);
 
-DROP TABLE steps_saved;
+-- A run that is kept in the transaction in which its execution ends is not left behind.
+SELECT pg_temp.add('kept_run', $$
+- {step: start, next: [w, s]}
+- {step: w, type: wait, signal: go}
+- {step: s, type: sql, statement: "SELECT 1", compensate: {type: sql, statement: "SELECT 2"}, next: f}
+- {step: f, type: playbook, path: steps/nowhere}
+$$);
+SELECT pg_temp.start('kept_run') AS id \gset
+SELECT event, node, error FROM pg_temp.log(:id, 'step|exec');
+SELECT * FROM pg_temp.outcome(:id);
+SELECT count(*) FROM noetl.run WHERE execution_id = :id;
+SELECT pg_temp.add('kept_run', $$
+- {step: start, next: [w, f]}
+- {step: w, type: wait, signal: go}
+- {step: f, type: playbook, path: steps/nowhere}
+$$);
+SELECT pg_temp.start('kept_run') AS id \gset
+SELECT * FROM pg_temp.outcome(:id);
+SELECT count(*) FROM noetl.run WHERE execution_id = :id;
+
+-- Of many branches two meet while the others still run: the step begins with the second.
+SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: steps/meet\nworkflow:\n- {step: start, next: [%s]}\n- {step: b1, type: fan, code: x, next: meet}\n- {step: b2, type: fan, code: x, next: meet}\n%s\n- {step: meet, type: meet, code: x}', string_agg('b' || i, ', ' ORDER BY i), string_agg(format('- {step: b%s, type: fan, code: x}', i), E'\n' ORDER BY i) FILTER (WHERE i > 2))) > 0 FROM generate_series(1, 40) AS i;
+SELECT pg_temp.start('meet') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 2, types => '{fan}');
+SELECT node_name FROM noetl.queue WHERE execution_id = :id AND node_type = 'meet';
+SELECT count(*) FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
+-- Two iterators of statements are resumed together: each has its own results.
+CREATE TABLE steps_part (what text, n int);
+GRANT SELECT ON steps_part TO regress_steps;
+INSERT INTO steps_part VALUES ('a0', 0), ('a1', 0), ('b0', 1), ('b1', 0);
+SELECT pg_temp.add('both', $$
+- {step: start, next: [a, b]}
+- {step: a, type: iterator, collection: [a0, a1], element: x, on_error: hold, task: {type: sql, statement: "SELECT :x AS x, 1 / n AS n FROM public.steps_part WHERE what = :x", params: {x: "{{ x }}"}}, next: end}
+- {step: b, type: iterator, collection: [b0, b1], element: x, on_error: hold, task: {type: sql, statement: "SELECT :x AS x, 1 / n AS n FROM public.steps_part WHERE what = :x", params: {x: "{{ x }}"}}, next: end}
+- {step: end, result: ["{{ a }}", "{{ b }}"]}
+$$);
+SELECT pg_temp.start('both') AS id \gset
+SELECT event, node FROM pg_temp.log(:id, 'iteration_(c|f)|held');
+SELECT noetl.cancel(:id);
+UPDATE steps_part SET n = 1;
+SELECT noetl.redrive(:id);
+SELECT * FROM pg_temp.outcome(:id);
+-- So has each of two visits of one iterator.
+UPDATE steps_part SET n = 0 WHERE what <> 'b0';
+SELECT pg_temp.add('twice', $$
+- {step: start, next: [p, q]}
+- {step: p, next: {step: it, data: {items: [a0, a1]}}}
+- {step: q, next: {step: it, data: {items: [b0, b1]}}}
+- {step: it, join: each, type: iterator, collection: "{{ items }}", element: x, on_error: hold, task: {type: sql, statement: "SELECT :x AS x, 1 / n AS n FROM public.steps_part WHERE what = :x", params: {x: "{{ x }}"}}}
+$$);
+SELECT pg_temp.start('twice') AS id \gset
+SELECT event, node FROM pg_temp.log(:id, 'iteration_(c|f)|held');
+SELECT noetl.cancel(:id);
+UPDATE steps_part SET n = 1;
+SELECT noetl.redrive(:id);
+SELECT replace(node_id, :'id', ''), result -> 'data' FROM noetl.event WHERE execution_id = :id AND event_type = 'iterator_completed' ORDER BY 1;
+SELECT * FROM pg_temp.outcome(:id);
+
+-- Null is no string, though the playbook has one in its place that only a worker can render.
+SELECT pg_temp.add('null', $$
+- {step: start, next: {step: a, data: {b: null}}}
+- {step: a, type: python, code: x, data: {a: "{{ env.A }}", b: "{{ env.A }}"}}
+$$);
+SELECT pg_temp.start('null') AS id \gset
+SELECT action -> 'data', context -> '_left_action' FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+-- An end has no input: its names are those of the workload there.
+SELECT pg_temp.add('input', '- {step: end, result: ["{{ data }}", "{{ args is defined }}"]}', 'workload: {data: 5}');
+SELECT pg_temp.start('input') AS id \gset
+SELECT * FROM pg_temp.outcome(:id);
+
+-- What the end of one of many branches reads and writes does not depend on how many there are,
+-- nor on what waits for others.
+SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: steps/wide\nworkflow:\n- {step: start, next: [%s]}\n- {step: b1, type: fan, code: x, next: meet}\n- {step: b2, type: fan, code: x, next: meet}\n%s\n- {step: meet, type: meet, code: x}', string_agg('b' || i, ', ' ORDER BY i), string_agg(format('- {step: b%s, type: fan, code: x}', i), E'\n' ORDER BY i) FILTER (WHERE i > 2))) > 0 FROM generate_series(1, 200) AS i;
+SELECT pg_temp.start('wide') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 1, types => '{fan}');
+CREATE FUNCTION pg_temp.cost(id bigint, node text) RETURNS TABLE (tasks_read bigint, runs_written bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    read    bigint := pg_stat_get_xact_tuples_returned('noetl.queue_run_idx'::regclass);
+    written bigint := pg_stat_get_xact_tuples_inserted('noetl.run'::regclass) + pg_stat_get_xact_tuples_updated('noetl.run'::regclass);
+BEGIN
+    INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id) VALUES (id, 'action_completed', node, id || ':' || node, 'w');
+    tasks_read := pg_stat_get_xact_tuples_returned('noetl.queue_run_idx'::regclass) - read;
+    runs_written := pg_stat_get_xact_tuples_inserted('noetl.run'::regclass) + pg_stat_get_xact_tuples_updated('noetl.run'::regclass) - written;
+    RETURN NEXT;
+END
+$$;
+SELECT tasks_read < 60 AS few, runs_written FROM pg_temp.cost(:id, 'b9');
+SELECT tasks_read < 60 AS few, runs_written FROM pg_temp.cost(:id, 'b3');
+SELECT count(*) FROM noetl.queue WHERE execution_id = :id AND node_name IN ('b3', 'b9');
+SELECT noetl.cancel(:id);
+
+DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
