@@ -38,6 +38,17 @@ SELECT step FROM work();
 SELECT event, node FROM pg_temp.log(:id, 'step_started|complete$');
 SELECT * FROM pg_temp.outcome(:id);
 
+-- An end waits for another one that is held.
+SELECT pg_temp.add('ends', $$
+- {step: start, next: [one, two]}
+- {step: one, type: end, when: "{{ 1 / workload.n }}", on_error: hold, result: one}
+- {step: two, type: end, result: two}
+$$, 'workload: {n: 0}');
+SELECT pg_temp.start('ends') AS id \gset
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id ORDER BY 1;
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id) VALUES (:id, 'step_skipped', 'one', :id || ':one');
+SELECT * FROM pg_temp.outcome(:id);
+
 -- A step that has ended is visited again in the same transaction: that is its second visit.
 SELECT pg_temp.add('visits', $$
 - {step: start, next: [s, r]}
@@ -216,11 +227,34 @@ SELECT pg_temp.start('kept_run') AS id \gset
 SELECT * FROM pg_temp.outcome(:id);
 SELECT count(*) FROM noetl.run WHERE execution_id = :id;
 
+-- Nor is a run that has been kept before.
+SELECT pg_temp.add('kept_run', $$
+- {step: start, next: [w, s]}
+- {step: w, type: wait, signal: go}
+- {step: s, type: sql, statement: "SELECT 1", compensate: {type: sql, statement: "SELECT 2"}, next: f}
+- {step: f, type: python, code: x}
+$$);
+SELECT pg_temp.start('kept_run') AS id \gset
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT step FROM work('{"f": {"fail": "no"}}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM noetl.run WHERE execution_id = :id;
+
 -- Of many branches two meet while the others still run: the step begins with the second.
 SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: steps/meet\nworkflow:\n- {step: start, next: [%s]}\n- {step: b1, type: fan, code: x, next: meet}\n- {step: b2, type: fan, code: x, next: meet}\n%s\n- {step: meet, type: meet, code: x}', string_agg('b' || i, ', ' ORDER BY i), string_agg(format('- {step: b%s, type: fan, code: x}', i), E'\n' ORDER BY i) FILTER (WHERE i > 2))) > 0 FROM generate_series(1, 40) AS i;
 SELECT pg_temp.start('meet') AS id \gset
 SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 2, types => '{fan}');
 SELECT node_name FROM noetl.queue WHERE execution_id = :id AND node_type = 'meet';
+SELECT count(*) FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
+-- An execution with many branches goes on with a version in which there is one at a time: each
+-- that reaches a step begins a visit of its own there still.
+SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: steps/narrow\nworkflow:\n- {step: start, next_mode: %s, next: [%s]}\n%s\n- {step: then, join: each, type: then, code: x}', mode, string_agg(format('{when: "{{ true }}", then: b%s}', i), ', ' ORDER BY i), string_agg(format('- {step: b%s, type: fan, code: x, next: then}', i), E'\n' ORDER BY i))) > 0 FROM unnest('{inclusive,exclusive}'::text[]) WITH ORDINALITY AS m (mode, n), generate_series(1, 20) AS i GROUP BY mode, n ORDER BY n;
+SELECT noetl.execute('steps/narrow', version => 1) AS id \gset
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity IN ('done', 'error');
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 3, types => '{fan}');
+SELECT replace(node_id, :'id', '') FROM noetl.queue WHERE execution_id = :id AND node_name = 'then' ORDER BY 1;
 SELECT count(*) FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
 
@@ -262,6 +296,14 @@ SELECT pg_temp.add('null', $$
 - {step: a, type: python, code: x, data: {a: "{{ env.A }}", b: "{{ env.A }}"}}
 $$);
 SELECT pg_temp.start('null') AS id \gset
+SELECT action -> 'data', context -> '_left_action' FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+-- Text that came as data and looks like a template is none, though the input has a string of that
+-- name that only a worker can render.
+SELECT pg_temp.add('text', $$
+- {step: a, type: python, code: x, args: {t: "{{ env.A }}", own: "{{ t }}"}}
+$$, 'workload: {t: ""}');
+SELECT pg_temp.start('text', '{"t": "{{ t }}"}') AS id \gset
 SELECT action -> 'data', context -> '_left_action' FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
 -- An end has no input: its names are those of the workload there.
