@@ -332,6 +332,36 @@ SELECT tasks_read < 60 AS few, runs_written FROM pg_temp.cost(:id, 'b3');
 SELECT count(*) FROM noetl.queue WHERE execution_id = :id AND node_name IN ('b3', 'b9');
 SELECT noetl.cancel(:id);
 
+-- A worker that does not say which visit it has done means one of that step.
+SELECT pg_temp.add('steps', $$
+- {step: start, next: [first, a, b]}
+- {step: first, type: fan, code: x, next: end}
+- {step: a, next: many}
+- {step: b, next: many}
+- {step: many, join: each, type: fan, code: x, next: end}
+$$);
+SELECT pg_temp.start('steps') AS id \gset
+SELECT count(*) FROM noetl.lease('w', 3, types => '{fan}');
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id, result) VALUES (:id, 'action_completed', 'many', 'mine', 'w', '1');
+SELECT replace(node_id, :'id', '') FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
+SELECT noetl.cancel(:id);
+DELETE FROM noetl.queue WHERE execution_id = :id;
+
+-- A step of type save saves what a transition gives it, laid over what it has itself; without
+-- either there is nothing to save.
+SELECT pg_temp.add('saved', $$
+- {step: start, next: [{step: a, data: {what: given}}, b, c]}
+- {step: a, type: save, storage: postgres, table: steps_saved, data: {what: own}}
+- {step: b, type: save, storage: postgres, table: steps_saved, data: {what: own}, on_error: continue}
+- {step: c, type: save, storage: postgres, table: steps_saved, data: "{{ none }}", on_error: continue}
+$$);
+TRUNCATE steps_saved;
+SELECT pg_temp.start('saved') AS id \gset
+
+SELECT * FROM pg_temp.log(:id, 'save');
+SELECT * FROM steps_saved;
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
