@@ -117,7 +117,7 @@ DELETE FROM noetl.queue WHERE execution_id = :id;
 -- A task that has been begun without the name of a worker may be ended by any.
 SELECT pg_temp.start('child') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_started', 'only');
-SELECT status, worker_id FROM noetl.queue WHERE execution_id = :id;
+SELECT status, worker_id, deadline FROM noetl.queue WHERE execution_id = :id;
 INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:id, 'action_completed', 'only', 'w', '1');
 SELECT * FROM pg_temp.outcome(:id);
 
@@ -360,6 +360,52 @@ SELECT pg_temp.start('saved') AS id \gset
 
 SELECT * FROM pg_temp.log(:id, 'save');
 SELECT * FROM steps_saved;
+SELECT * FROM pg_temp.outcome(:id);
+
+-- The log of a step that fails says which of its branches begin nothing any more.
+SELECT pg_temp.add('dropped', $$
+- {step: start, next: [a, b]}
+- {step: a, next: one}
+- {step: b, type: playbook, path: steps/nowhere, on_error: {step: one}}
+- {step: one, join: any, type: python, code: x}
+$$);
+SELECT pg_temp.start('dropped') AS id \gset
+SELECT node, meta FROM pg_temp.log(:id, 'step_failed');
+SELECT noetl.cancel(:id);
+
+-- Each compensation sees the result of the visit that it compensates, also in the transaction in
+-- which that has completed.
+SELECT pg_temp.add('undone', $$
+- {step: start, next: [p, q]}
+- {step: p, next: {step: s, data: {n: 1}}}
+- {step: q, next: {step: s, data: {n: 2}}}
+- {step: s, join: each, type: sql, statement: "SELECT :n AS n", params: {n: "{{ n }}"}, compensate: {type: sql, statement: "SELECT :n AS undone", params: {n: "{{ result[0].n }}"}}, next: t}
+- {step: t, join: all, type: sql, statement: "SELECT 3 AS n", compensate: {type: sql, statement: "SELECT :n AS undone", params: {n: "{{ result[0].n }}"}}, next: f}
+- {step: f, type: playbook, path: steps/nowhere}
+$$);
+SELECT pg_temp.start('undone') AS id \gset
+SELECT replace(node_id, :'id', ''), result -> 'data' FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed' ORDER BY event_id;
+SELECT * FROM pg_temp.outcome(:id);
+
+-- Keys of the workload that the database can render are given to a child beside others.
+SELECT pg_temp.add('beside', $$
+- {step: a, type: playbook, path: steps/child, args: {n: "{{ n }}", m: "{{ workload.n }}"}}
+$$, 'workload: {home: "{{ env.HOME }}", n: 7}');
+SELECT pg_temp.start('beside') AS id \gset
+SELECT context -> 'workload' FROM noetl.event WHERE parent_execution_id = :id AND event_type = 'execution_start';
+SELECT noetl.cancel(:id);
+
+-- What follows a step sees its input, also when executions that its worker has started end last.
+SELECT pg_temp.add('spawn', $$
+- {step: a, type: spawn, code: x, args: {n: 5}, next: {step: b, data: {n: "{{ args.n }}"}}}
+- {step: b, type: python, code: x}
+$$);
+SELECT pg_temp.start('spawn') AS id \gset
+SELECT queue_id FROM noetl.lease('w', types => '{spawn}') \gset
+INSERT INTO noetl.event (event_type, context, parent_execution_id, parent_event_id)
+SELECT 'execution_start', '{"path": "steps/child"}', execution_id, event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'step_started';
+SELECT noetl.complete(:queue_id, '1', 'w');
+SELECT step, input FROM work();
 SELECT * FROM pg_temp.outcome(:id);
 
 DROP TABLE steps_saved, steps_part;
