@@ -366,8 +366,9 @@ SELECT * FROM pg_temp.outcome(:id);
 SELECT pg_temp.add('dropped', $$
 - {step: start, next: [a, b]}
 - {step: a, next: one}
-- {step: b, type: playbook, path: steps/nowhere, on_error: {step: one}}
+- {step: b, type: playbook, path: steps/nowhere, on_error: [one, other]}
 - {step: one, join: any, type: python, code: x}
+- {step: other, type: python, code: x}
 $$);
 SELECT pg_temp.start('dropped') AS id \gset
 SELECT node, meta FROM pg_temp.log(:id, 'step_failed');
