@@ -409,6 +409,41 @@ SELECT noetl.complete(:queue_id, '1', 'w');
 SELECT step, input FROM work();
 SELECT * FROM pg_temp.outcome(:id);
 
+-- Several visits descend from a step that the next version has, too, but visits once.
+SELECT pg_temp.add('once', $$
+- {step: start, next: [a, b]}
+- {step: a, next: first}
+- {step: b, next: first}
+- {step: first, join: each, type: first, code: x, next: second}
+- {step: second, join: each, type: wait, signal: go, next: third}
+- {step: third, join: each, type: third, code: x, args: {n: "{{ first.n }} {{ second }}"}}
+$$);
+SELECT pg_temp.add('once', $$
+- {step: start, next: [a, b]}
+- {step: a, next: [first, second]}
+- {step: b, next: second}
+- {step: first, type: first, code: x}
+- {step: second, join: each, type: wait, signal: go, next: third}
+- {step: third, join: each, type: third, code: x, args: {n: "{{ first.n }} {{ second }}"}}
+$$);
+SELECT noetl.execute('steps/once', version => 1) AS id \gset
+SELECT noetl.complete(queue_id, jsonb_build_object('n', current_index IS NULL), 'w') FROM noetl.lease('w', 2, types => '{first}');
+SELECT step_name, visit, arrivals -> 0 -> 'sees' FROM noetl.run WHERE execution_id = :id ORDER BY visit;
+SELECT severity, step FROM noetl.migrate(:id, 2, dry_run => false) ORDER BY 1, 2;
+SELECT step_name, visit, arrivals -> 0 -> 'sees' FROM noetl.run WHERE execution_id = :id ORDER BY visit;
+SELECT noetl.signal(:id, 'go', '1'), noetl.signal(:id, 'go', '2');
+SELECT replace(node_id, :'id', ''), action -> 'data' FROM noetl.queue WHERE execution_id = :id ORDER BY 1;
+SELECT count(*) FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
+
+-- Why "pass" has failed is noted beside what the event says anyway.
+SELECT pg_temp.add('pass', $$
+- {step: a, pass: "{{ 1 / 0 }}", next: b}
+- {step: b, when: "{{ false }}"}
+$$);
+SELECT pg_temp.start('pass') AS id \gset
+SELECT * FROM pg_temp.log(:id, 'step');
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
