@@ -444,6 +444,30 @@ $$);
 SELECT pg_temp.start('pass') AS id \gset
 SELECT * FROM pg_temp.log(:id, 'step');
 
+-- An iterator that waits for its branches may get another name.
+SELECT pg_temp.add('named', $$
+- {step: start, next: [a, b]}
+- {step: a, type: python, code: x, next: each}
+- {step: b, type: shell, command: x, next: each}
+- {step: each, type: iterator, mode: distributed, collection: [1], element: x, task: {type: python, code: x}, next: end}
+- {step: end, result: "{{ each }}"}
+$$);
+SELECT pg_temp.add('named', $$
+- {step: start, next: [a, b]}
+- {step: a, type: python, code: x, next: every}
+- {step: b, type: shell, command: x, next: every}
+- {step: every, type: iterator, mode: distributed, collection: [1], element: x, task: {type: python, code: x}, next: end}
+- {step: end, result: "{{ every }}"}
+$$);
+SELECT noetl.execute('steps/named', version => 1) AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT severity, step FROM noetl.migrate(:id, 2, step_map => '{"each": "every"}', dry_run => false) ORDER BY 1, 2;
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT step FROM work('{"every": 7}');
+SELECT * FROM pg_temp.outcome(:id);
+SELECT count(*) FROM noetl.run WHERE execution_id = :id;
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
