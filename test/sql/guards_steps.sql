@@ -468,6 +468,30 @@ SELECT step FROM work('{"every": 7}');
 SELECT * FROM pg_temp.outcome(:id);
 SELECT count(*) FROM noetl.run WHERE execution_id = :id;
 
+-- A save that is done again sees the input of its step, as before.
+SELECT pg_temp.add('saves', '- {step: a, type: playbook, path: steps/child, args: {n: 5}, on_error: hold, save: {storage: http, url: x, data: {x: "{{ args.n }}", y: "{{ data.n }}"}}, next: end}');
+SELECT pg_temp.start('saves') AS id \gset
+SELECT step FROM work('{}', 1);
+SELECT context AS first FROM noetl.queue WHERE execution_id = :id \gset
+SELECT step FROM work('{"a": {"fail": "no"}}');
+SELECT noetl.retry(:id, 'a');
+SELECT context ->> 'args', context ->> 'data', context = :'first' FROM noetl.queue WHERE execution_id = :id;
+SELECT step FROM work();
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- The child that a step has started is cancelled before its parent compensates.
+SELECT pg_temp.add('open', $$
+- {step: start, next: [s, c]}
+- {step: s, type: sql, statement: "SELECT 1", compensate: {type: shell, command: x}, next: f}
+- {step: f, type: shell, command: x}
+- {step: c, type: playbook, path: steps/child}
+$$);
+SELECT pg_temp.start('open') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT status, (SELECT status FROM noetl.execution WHERE parent_execution_id = :id) AS child FROM noetl.execution WHERE execution_id = :id;
+SELECT step FROM work();
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
