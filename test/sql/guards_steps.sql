@@ -492,6 +492,31 @@ SELECT status, (SELECT status FROM noetl.execution WHERE parent_execution_id = :
 SELECT step FROM work();
 SELECT * FROM pg_temp.outcome(:id);
 
+-- The result of an end that is an ordinary step sees what the end descends from, whether the end
+-- or another branch is the last.
+SELECT pg_temp.add('ordinary', $$
+- {step: start, next: [p, q, b]}
+- {step: p, next: {step: s, data: {n: 1}}}
+- {step: q, next: {step: s, data: {n: 2}}}
+- {step: s, join: each, type: sql, statement: "SELECT :n AS n", params: {n: "{{ n }}"}, next: {when: "{{ result[0].n == '1' }}", then: end}}
+- {step: b, type: shell, command: x}
+- {step: end, type: python, code: x, result: "{{ s[0].n }}"}
+$$);
+SELECT pg_temp.start('ordinary') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT * FROM pg_temp.outcome(:id);
+SELECT pg_temp.start('ordinary') AS id \gset
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{shell}');
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', types => '{python}');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- Templates know the version of their playbook.
+SELECT pg_temp.add('version', '- {step: end, result: "{{ version }}"}');
+SELECT pg_temp.add('version', '- {step: end, result: "{{ version }} of {{ path }}"}');
+SELECT pg_temp.start('version') AS id \gset
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
