@@ -517,6 +517,19 @@ SELECT pg_temp.add('version', '- {step: end, result: "{{ version }} of {{ path }
 SELECT pg_temp.start('version') AS id \gset
 SELECT * FROM pg_temp.outcome(:id);
 
+-- An action that fails without a reason fails all the same.
+SELECT pg_temp.start('child') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_error', 'only');
+SELECT * FROM pg_temp.outcome(:id);
+
+-- A node that is none of the step's names no item of it, whatever number it has.
+SELECT pg_temp.add('nodes', '- {step: each, type: iterator, mode: distributed, collection: [1, 2], element: x, task: {type: python, code: x}}');
+SELECT pg_temp.start('nodes') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result) VALUES (:id, 'action_completed', 'each', :id || ':each2[1]', '1');
+SELECT node_id = :id || ':each2[1]', meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND event_type = 'action_completed';
+SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
