@@ -530,6 +530,15 @@ SELECT node_id = :id || ':each2[1]', meta ->> 'ignored' FROM noetl.event WHERE e
 SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
 
+-- What a compensation has itself is laid over the input of what it compensates.
+SELECT pg_temp.add('over', $$
+- {step: s, type: sql, statement: "SELECT 1", args: {n: 1, m: 3}, compensate: {type: shell, command: x, args: {n: 2}}, next: f}
+- {step: f, type: playbook, path: steps/nowhere}
+$$);
+SELECT pg_temp.start('over') AS id \gset
+SELECT step, input FROM work();
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
