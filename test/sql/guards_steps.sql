@@ -539,6 +539,11 @@ SELECT pg_temp.start('over') AS id \gset
 SELECT step, input FROM work();
 SELECT * FROM pg_temp.outcome(:id);
 
+-- Only the start of an item says that an execution has been started for it.
+SELECT pg_temp.start('child') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, context, result) VALUES (:id, 'action_completed', 'only', jsonb_build_object('child_execution_id', :id), '1');
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
