@@ -544,6 +544,24 @@ SELECT pg_temp.start('child') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name, context, result) VALUES (:id, 'action_completed', 'only', jsonb_build_object('child_execution_id', :id), '1');
 SELECT * FROM pg_temp.outcome(:id);
 
+-- What a compensation has returned when it failed is in the log.
+SELECT pg_temp.start('over') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w', '{"why": 1}') FROM noetl.lease('w', types => '{shell}');
+SELECT replace(node_id, :'id', ''), error, result FROM noetl.event WHERE execution_id = :id AND event_type = 'step_failed' AND node_name ~ 'compensate';
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- Nobody ends a step that waits for its branches, but it may be skipped.
+SELECT pg_temp.add('waiting', $$
+- {step: start, next: [a, b]}
+- {step: a, next: joined}
+- {step: b, type: python, code: x, next: joined}
+- {step: joined, join: all, type: python, code: x}
+$$);
+SELECT pg_temp.start('waiting') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) SELECT :id, kind, 'joined', '1' FROM unnest('{step_completed,step_failed,action_completed,step_skipped}'::text[]) AS kind;
+SELECT event_type, meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND node_name = 'joined' ORDER BY event_id;
+SELECT noetl.cancel(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
