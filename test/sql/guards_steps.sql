@@ -562,6 +562,15 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, result) SELECT :id
 SELECT event_type, meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND node_name = 'joined' ORDER BY event_id;
 SELECT noetl.cancel(:id);
 
+-- The statement of an item sees the item, and statements are executed one after the other.
+SELECT pg_temp.add('statements', $$
+- {step: each, type: iterator, mode: async, concurrency: 3, collection: [a, b, c, d, e], element: x, task: {type: sql, statement: "SELECT '{{ x }}' AS x, '{{ params.n }}' AS n", params: {n: "{{ index }}"}}, next: end}
+- {step: end, result: "{{ each }}"}
+$$);
+SELECT pg_temp.start('statements') AS id \gset
+SELECT node, meta FROM pg_temp.log(:id, 'iteration_completed');
+SELECT * FROM pg_temp.outcome(:id);
+
 DROP TABLE steps_saved, steps_part;
 DROP OWNED BY regress_steps;
 DROP ROLE regress_steps;
