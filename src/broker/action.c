@@ -136,7 +136,7 @@ typedef struct ContextNotes
 	JsonBuilder missing;		/* "_undefined" */
 	JsonBuilder places;			/* of the workload's strings that are left */
 	bool		any_step;
-	List	   *added;			/* names (char *) that have been added */
+	List	   *added;			/* names (char *) that have been added, or are hidden */
 } ContextNotes;
 
 /* Adds the value of one name that the worker needs. */
@@ -201,14 +201,16 @@ turn_of(const Scope *scope, const char *name)
 }
 
 /*
- * Adds the values of the names that raw parts of a task refer to, and of "more".
+ * Adds the values of the names that raw parts of a task refer to, and of "more", but for
+ * those of "hidden", which the caller gives another value.
  * "_steps" says which of them are values of steps, and what else came with each;
  * "_undefined" which are known but have no value yet; "_self" is the name of the
  * step itself, by which its saves know the result; "_left_context" and
  * "_left_action" are the places of strings that only the worker can render.
  */
 static void
-add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *builder)
+add_raw_roots(const Step *task, Scope *scope, const List *more, const List *hidden,
+			  JsonBuilder *builder)
 {
 	TemplateNeeds needs = scope->template.needs;
 	ContextNotes notes;
@@ -217,6 +219,7 @@ add_raw_roots(const Step *task, Scope *scope, const List *more, JsonBuilder *bui
 	ListCell   *lc;
 
 	memset(&notes, 0, sizeof(notes));
+	notes.added = list_copy(hidden);
 	json_begin_object(&notes.steps);
 	json_begin_array(&notes.missing);
 	json_begin_array(&notes.places);
@@ -320,6 +323,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	if (!render_layers(task, scope, transition_input, layers, &input, error))
 		return false;
 	scope->input = &input;
+	scope->layers = layers;
+	scope->above = transition_input;
 	if (state->playbook->uses_worker_names)
 		left_in_input(task, scope, &input);
 	scope->members = &input;
@@ -336,7 +341,7 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 					 (task->saves != NULL && scope_names(scope) != NULL)))
 	{
 		json_begin_object(&builder);
-		add_raw_roots(task, scope, left, &builder);
+		add_raw_roots(task, scope, left, NIL, &builder);
 		if (json_is_array(&places) && JsonContainerSize(places.val.binary.data) > 0)
 			json_add(&builder, "_left_action", &places);
 		json_end_object(&builder, &value);
@@ -349,6 +354,8 @@ prepare_action(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	scope->input = NULL;
 	scope->members = NULL;
 	scope->left_members = NIL;
+	scope->layers = NULL;
+	scope->above = NULL;
 	return rendered;
 }
 
@@ -377,6 +384,7 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	JsonbValue	input;
 	SourceError error;
 	bool		has_input = run_input(run, &input);
+	List	   *hidden = list_make2("result", "this");
 
 	memset(&error, 0, sizeof(error));
 	if (!template_doc_render(task->save_action, &scope->template, &value, &error))
@@ -388,8 +396,14 @@ start_save(BrokerState *state, Run *run, const Step *task, Scope *scope,
 	json_end_object(&builder, &value);
 	run->action = json_to_jsonb(&value);
 
+	if (task->kind == STEP_ITERATOR)
+		hidden = lappend(lappend(hidden, "results"), "count");
+	if (has_input)
+		hidden = lappend(hidden, "data");
+	if (run->child_execution_id != 0)
+		hidden = lappend(hidden, "child_execution_id");
 	json_begin_object(&builder);
-	add_raw_roots(task, scope, NIL, &builder);
+	add_raw_roots(task, scope, NIL, hidden, &builder);
 	if (task->kind == STEP_ITERATOR)
 		add_iterator_names(envelope, &builder);
 	if (has_input)

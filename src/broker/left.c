@@ -96,10 +96,27 @@ search_doc(Search *search, const TemplateDoc *doc, const JsonbValue *value, List
 					   lappend(list_copy(path), psprintf("%d", i)));
 }
 
-/* Searches the input that transitions of a list give to a step. */
+/* Searches a member of an input in a layer that may have given it. */
+static void
+search_layer(Search *search, const TemplateDoc *layer, const JsonbValue *key,
+			 const JsonbValue *member, List *path)
+{
+	const char *name = key->val.string.val;
+	int			length = key->val.string.len;
+
+	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
+		if (layer->keys[i].val.string.len == length &&
+			memcmp(layer->keys[i].val.string.val, name, length) == 0)
+			search_doc(search, layer->children[i], member, path);
+	/* a layer that is no map is the member "input" */
+	if (layer->kind != DOC_OBJECT && word_is(name, length, "input"))
+		search_doc(search, layer, member, path);
+}
+
+/* Searches a member of the input that transitions of a list give to a step. */
 static void
 search_transitions(Search *search, const TransitionList *list, int step,
-				   const JsonbValue *input, List *path)
+				   const JsonbValue *key, const JsonbValue *member, List *path)
 {
 	for (int i = 0; i < list->count; i++)
 	{
@@ -111,7 +128,7 @@ search_transitions(Search *search, const TransitionList *list, int step,
 				&entry->else_targets[j - entry->ntargets];
 
 			for (int k = 0; target->step == step && k < target->input.count; k++)
-				search_doc(search, target->input.layers[k], input, path);
+				search_layer(search, target->input.layers[k], key, member, path);
 		}
 	}
 }
@@ -158,23 +175,63 @@ workload_key_is_left(Scope *scope, const char *name, int length)
 	return search.found;
 }
 
-/* Searches the input of a task; its strings do not see the input as a whole. */
+/*
+ * Returns which layer of a task has given a member of its input; -1: what stands above
+ * the layers, as the transition.
+ */
+static int
+giver_of(const Step *task, const Scope *scope, const JsonbValue *key)
+{
+	const char *name = key->val.string.val;
+	int			length = key->val.string.len;
+	JsonbValue	member;
+	bool		is_above = scope->above != NULL &&
+		json_get_n(scope->above, name, length, &member);
+
+	for (int i = task->input.count - 1; i >= 0; i--)
+	{
+		const JsonbValue *layer = &scope->layers[i];
+
+		/* a compensation lays its own maps over the input of the step */
+		if (json_is_object(layer) ?
+			json_get_n(layer, name, length, &member) && (!is_above || task->compensates >= 0) :
+			layer->type != jbvNull && word_is(name, length, "input") && !is_above)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * Searches the input of a task, each member where it comes from; its strings do not see
+ * the input as a whole.
+ */
 static void
 search_input(Search *search, const Step *task, const JsonbValue *input, List *path)
 {
 	const Playbook *playbook = search->scope->state->playbook;
 	const JsonbValue *members = search->scope->members;
 	List	   *left = search->scope->left_members;
+	JsonbIterator *it = json_walk(input);
+	JsonbValue	key;
+	JsonbValue	member;
 
 	search->scope->members = NULL;
 	search->scope->left_members = NIL;
-	for (int i = 0; i < task->input.count; i++)
-		search_doc(search, task->input.layers[i], input, path);
-	for (int i = 0; i < playbook->nsteps; i++)
+	while (json_next_member(&it, &key, &member))
 	{
-		search_transitions(search, &playbook->steps[i].next, task->index, input, path);
-		search_transitions(search, &playbook->steps[i].on_error_next, task->index,
-						   input, path);
+		List	   *place = lappend(list_copy(path), pnstrdup(key.val.string.val,
+														   key.val.string.len));
+		int			layer = giver_of(task, search->scope, &key);
+
+		if (layer >= 0)
+			search_layer(search, task->input.layers[layer], &key, &member, place);
+		for (int i = 0; layer < 0 && i < playbook->nsteps; i++)
+		{
+			search_transitions(search, &playbook->steps[i].next, task->index, &key, &member,
+							   place);
+			search_transitions(search, &playbook->steps[i].on_error_next, task->index, &key,
+							   &member, place);
+		}
 	}
 	search->scope->members = members;
 	search->scope->left_members = left;
@@ -242,8 +299,11 @@ left_in_action(const Step *task, Scope *scope, const JsonbValue *action, JsonbVa
 		scope->members = members;
 		scope->left_members = left;
 	}
-	if (json_get(action, "data", &value))
+	if (json_get(action, "data", &value) && json_is_object(&value))
 		search_input(&search, task, &value, list_make1("data"));
+	else if (task->input.count > 0)
+		search_doc(&search, task->input.layers[task->input.count - 1], &value,
+				   list_make1("data"));
 	json_end_array(&builder, places);
 	foreach(lc, search.names)
 	{
@@ -268,48 +328,48 @@ left_has(const List *names, const char *name, int length)
 }
 
 /*
- * Adds the paths of the strings that are left in the value of a name: the workload,
- * one of its keys, the input or a member of it.
+ * Adds the paths of the strings that are left in the value of a name, if it means the
+ * workload, one of its keys, the input or a member of it: what hides these is data.
  */
 void
 left_in_name(const Step *task, Scope *scope, const char *name, JsonBuilder *places)
 {
 	const TemplateDoc *doc = scope->state->playbook->workload;
+	int			length = strlen(name);
 	Search		search = {NULL, places};
+	TemplateNeeds needs = scope->template.needs;
+	TemplateBinding binding;
 	JsonbValue	workload;
-	JsonbValue	member;
+	JsonbValue	value;
 
-	if (scope->left_members != NIL && scope_name_is_input(name, strlen(name)))
+	scope->template.needs = NEEDS_NAMES;
+	binding = scope->template.lookup(scope->template.arg, name, length, &value);
+	if (binding == TEMPLATE_LATER && scope_name_is_input(name, length))
 	{
 		search.scope = scope;
-		scope->template.needs = NEEDS_NAMES;
 		search_input(&search, task, scope->input, list_make1(pstrdup(name)));
-		scope->template.needs = NEEDS_NOTHING;
-		return;
 	}
-	if (left_has(scope->left_members, name, strlen(name)))
+	else if (binding == TEMPLATE_LATER && !scope_name_is_workload(name, length) &&
+			 left_has(scope->left_members, name, length))
 	{
 		JsonBuilder input;
 		JsonbValue	object;
 
-		if (!json_get(scope->members, name, &member))
-			return;
 		json_begin_object(&input);
-		json_add(&input, name, &member);
+		json_add(&input, name, &value);
 		json_end_object(&input, &object);
 		search.scope = scope;
-		scope->template.needs = NEEDS_NAMES;
 		search_input(&search, task, &object, NIL);
-		scope->template.needs = NEEDS_NOTHING;
-		return;
 	}
-	if (!workload_is_left(scope) ||
-		!scope->state->values.workload(scope->state->values.arg, &workload))
-		return;
-	if (scope_name_is_workload(name, strlen(name)))
-		search_doc(&search, doc, &workload, list_make1(pstrdup(name)));
-	for (int i = 0; doc->kind == DOC_OBJECT && i < doc->count; i++)
-		if (word_is(doc->keys[i].val.string.val, doc->keys[i].val.string.len, name) &&
-			json_get(&workload, name, &member))
-			search_doc(&search, doc->children[i], &member, list_make1(pstrdup(name)));
+	else if (binding == TEMPLATE_LATER &&
+			 scope->state->values.workload(scope->state->values.arg, &workload))
+	{
+		if (scope_name_is_workload(name, length))
+			search_doc(&search, doc, &workload, list_make1(pstrdup(name)));
+		for (int i = 0; doc->kind == DOC_OBJECT && i < doc->count; i++)
+			if (word_is(doc->keys[i].val.string.val, doc->keys[i].val.string.len, name) &&
+				json_get(&workload, name, &value))
+				search_doc(&search, doc->children[i], &value, list_make1(pstrdup(name)));
+	}
+	scope->template.needs = needs;
 }

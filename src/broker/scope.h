@@ -30,6 +30,8 @@ typedef struct Scope
 								 * rendered; or NULL */
 	List	   *left_members;	/* names (char *) of those that only the worker can
 								 * render (broker/left.h) */
+	const JsonbValue *layers;	/* of the input of the task, as rendered, and what */
+	const JsonbValue *above;	/* stands above them, or NULL: while left_members is */
 	const char *error;			/* of a failed step */
 	bool		is_save;		/* data is the result's, where there is one */
 

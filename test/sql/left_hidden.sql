@@ -1,0 +1,82 @@
+-- What is left to the worker is a string that the playbook has written at that very place:
+-- data that hides such a string is data, also where it looks like a template.
+\pset tuples_only on
+\pset format unaligned
+
+CREATE FUNCTION pg_temp.add(name text, steps text, more text DEFAULT '') RETURNS bool LANGUAGE sql AS $$
+    SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: left/%s\n%s\nworkflow:\n%s', name, more, steps)) > 0
+$$;
+
+-- What a worker that shows two variables makes of the task.
+CREATE FUNCTION pg_temp.seen(id bigint, OUT places jsonb, OUT of_action jsonb, OUT data jsonb, OUT names jsonb)
+LANGUAGE sql AS $$
+    SELECT q.context -> '_left_context', q.context -> '_left_action', r.rendered_action -> 'data',
+           r.rendered_context - '{env,_strict,_left_action,_left_context,_loop,parent,this}'::text[]
+      FROM noetl.queue q, noetl.render_left(q.action, q.context, '{"env": {"URL": "http://u", "SECRET": "the password"}}') r
+     WHERE q.execution_id = id
+$$;
+
+-- The input of a step hides a key of the workload.
+SELECT pg_temp.add('input', $$
+- {step: a, type: fetch, code: x, next: b}
+- {step: b, type: shell, command: "true", args: {url: "{{ a.url }}"}, save: {storage: http, url: "http://h/", data: {u: "{{ url }}"}}}
+$$, 'workload: {url: "{{ env.URL }}"}');
+SELECT noetl.execute('left/input') AS id \gset
+SELECT noetl.complete(queue_id, '{"url": "{{ env.SECRET }}"}', 'w') FROM noetl.lease('w', types => '{fetch}');
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+-- Without that input, the key is the playbook's own string.
+SELECT pg_temp.add('key', $$
+- {step: b, type: shell, command: "true", save: {storage: http, url: "http://h/", data: {u: "{{ url }}", all: "{{ workload }}"}}}
+$$, 'workload: {url: "{{ env.URL }}"}');
+SELECT noetl.execute('left/key') AS id \gset
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+-- An item hides a member of the input, and a step a key of the workload.
+SELECT pg_temp.add('item', $$
+- {step: b, type: iterator, mode: distributed, element: x, collection: "{{ xs }}", task: {type: python, code: x, args: {x: "{{ env.URL }}"}, save: {storage: http, url: "http://h/", data: {u: "{{ x }}"}}}}
+$$, 'workload: {xs: []}');
+SELECT noetl.execute('left/item', '{"xs": ["{{ env.SECRET }}"]}') AS id \gset
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+SELECT pg_temp.add('step', $$
+- {step: url, type: fetch, code: x, next: b}
+- {step: b, type: shell, command: "true", save: {storage: http, url: "http://h/", data: {u: "{{ url }}"}}}
+$$, 'workload: {url: "{{ env.URL }}"}');
+SELECT noetl.execute('left/step') AS id \gset
+SELECT noetl.complete(queue_id, '"{{ env.SECRET }}"', 'w') FROM noetl.lease('w', types => '{fetch}');
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+-- The result of a child hides a key of the workload in the save that follows it.
+SELECT pg_temp.add('child', '- {step: a, type: fetch, code: x}');
+SELECT pg_temp.add('result', $$
+- {step: b, type: playbook, path: left/child, save: {storage: http, url: "http://h/", data: {u: "{{ result }}"}}}
+$$, 'workload: {result: "{{ env.URL }}"}');
+SELECT noetl.execute('left/result') AS id \gset
+SELECT noetl.complete(queue_id, '"{{ env.SECRET }}"', 'w') FROM noetl.lease('w', types => '{fetch}');
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+-- What a transition gives hides what the step has, even where both read the same.
+SELECT pg_temp.add('transition', $$
+- {step: a, type: fetch, code: x, next: {step: b, args: {auth: "{{ a.auth }}"}}}
+- {step: b, type: shell, command: "true", args: {auth: "{{ env.SECRET }}", home: "{{ env.URL }}"}, save: {storage: http, url: "http://h/", data: {u: "{{ auth }}", d: "{{ data }}"}}}
+$$);
+SELECT noetl.execute('left/transition') AS id \gset
+SELECT noetl.complete(queue_id, '{"auth": "{{ env.SECRET }}"}', 'w') FROM noetl.lease('w', types => '{fetch}');
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
+
+-- What the transition itself has written is left to the worker, and so is a layer that is no map.
+SELECT pg_temp.add('given', $$
+- {step: a, type: fetch, code: x, next: {step: b, args: {auth: "{{ env.SECRET }}"}}}
+- {step: b, type: shell, command: "true", args: "{{ env.URL }}"}
+$$);
+SELECT noetl.execute('left/given') AS id \gset
+SELECT noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w', types => '{fetch}');
+SELECT * FROM pg_temp.seen(:id);
+SELECT noetl.cancel(:id);
