@@ -125,8 +125,8 @@ SELECT :id, t, 'each', w, :event + other, i, r, e FROM (VALUES
 	('iteration_completed', 'w1', 0, 2, '"another attempt"', NULL), ('iteration_completed', 'w1', 0, 2, '"no attempt"', NULL),
 	('iteration_completed', 'w1', 0, 2, '"no meta"', NULL), ('iteration_completed', 'w1', 0, 2, '"ignored"', NULL)) v (t, w, other, i, r, e);
 UPDATE noetl.event SET meta = CASE result ->> 0 WHEN 'another attempt' THEN '{"iterator_attempt": 2}'::jsonb WHEN 'no attempt' THEN '{"n": 1}'
-       WHEN 'ignored' THEN meta || '{"ignored": "by hand"}' END
- WHERE execution_id = :id AND result ->> 0 IN ('another attempt', 'no attempt', 'no meta', 'ignored');
+       WHEN 'ignored' THEN meta || '{"ignored": "by hand"}' WHEN 'no end' THEN '{"iterator_attempt": 1}' END
+ WHERE execution_id = :id AND result ->> 0 IN ('another attempt', 'no attempt', 'no meta', 'ignored', 'no end');
 SELECT event_type, parent_event_id - :event AS other, current_index, result, meta FROM noetl.event WHERE execution_id = :id AND worker_id LIKE 'w_' ORDER BY event_id;
 SELECT * FROM noetl.items_done(:task, 'w1') ORDER BY index;
 SELECT count(*) FROM noetl.items_done(:task, 'w2');

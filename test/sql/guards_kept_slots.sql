@@ -1,0 +1,78 @@
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+SET statement_timeout = '60 s';
+-- Slots that one task of an execution leaves to the next: which slot it is, and what a rate says.
+CREATE FUNCTION pg_temp.tasks(which bigint) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(node_name || ' ' || status || CASE WHEN slot_of IS NOT NULL THEN ' keeps' ELSE '' END, ', ' ORDER BY node_name) FROM noetl.queue WHERE execution_id = which
+$$;
+CREATE FUNCTION pg_temp.slots(which bigint) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(s.name || CASE WHEN s.held THEN '' ELSE ' waits' END || ' for '
+               || coalesce((SELECT node_name FROM noetl.queue q WHERE coalesce(q.slot_of, q.queue_id) = s.queue_id), 'nobody'), ', ' ORDER BY s.name)
+      FROM noetl.slot s WHERE s.execution_id = which
+$$;
+-- Ends the first task of an execution, which waits for nothing.
+CREATE FUNCTION pg_temp.go_on(type text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => ARRAY[type])
+$$;
+CREATE FUNCTION pg_temp.clear() RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'kept/%' AND status = 'RUNNING'
+$$;
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/%s
+workflow:
+- {step: a, type: kepta, code: x, limits: %s, next: b}
+- {step: b, type: keptb, code: x, limits: %s}
+$$, name, of_a, of_b)))
+  FROM (VALUES ('one_two', '{name: kept_p, concurrency: 9}', '[{name: kept_p, concurrency: 9}, {name: kept_q, concurrency: 1}]'),
+               ('two_one', '[{name: kept_p, concurrency: 9}, {name: kept_q, concurrency: 1}]', '{name: kept_p, concurrency: 9}'),
+               ('other', '{name: kept_p, concurrency: 9}', '{name: kept_q, concurrency: 1}')) v (name, of_a, of_b);
+
+-- A task with two limits takes both, although the task before has left a slot of the first.
+SELECT noetl.execute('kept/one_two') AS first \gset
+SELECT pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:first), pg_temp.slots(:first);
+SELECT noetl.execute('kept/one_two') AS second \gset
+SELECT pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:second), pg_temp.slots(:second);
+SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'kept/%';
+SELECT pg_temp.clear();
+
+-- A task with two limits gives up both, although the next one has the first of them, too.
+SELECT noetl.execute('kept/two_one') AS id \gset
+SELECT pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
+SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'kept/%';
+SELECT pg_temp.clear();
+
+-- A slot of one limit is none of another.
+SELECT noetl.execute('kept/other') AS first \gset
+SELECT pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:first), pg_temp.slots(:first);
+SELECT noetl.execute('kept/other') AS second \gset
+SELECT pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:second), pg_temp.slots(:second);
+SELECT pg_temp.clear();
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+
+-- Who keeps a slot uses up the rate, too; a rate begins with the server as if it were used up.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/rate
+workflow:
+- {step: a, type: kepta, code: x, limits: &paced {name: kept_r, concurrency: 9, rate: {limit: 1, per: second, burst: 2}}, next: b}
+- {step: b, type: keptb, code: x, limits: *paced, next: c}
+- {step: c, type: keptc, code: x, limits: *paced}
+$$) > 0;
+SELECT pg_sleep(greatest(0, 3 - extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())))::text = '';
+SELECT clock_timestamp() AS began \gset
+SELECT noetl.execute('kept/rate') AS id \gset
+SELECT pg_temp.go_on('kepta'), pg_temp.tasks(:id);
+SELECT pg_temp.go_on('keptb');
+SELECT CASE WHEN clock_timestamp() < :'began'::timestamptz + interval '1 s' THEN pg_temp.tasks(:id) ELSE 'c blocked' END;
+SELECT pg_temp.clear();
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+DELETE FROM noetl.limit_pace WHERE name LIKE 'kept%';

@@ -1,0 +1,37 @@
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+SET statement_timeout = '60 s';
+-- Rules that pause tasks: which tasks fall under one, and until when.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rules/%s
+workflow:
+- {step: a, type: rulea, code: x}
+$$, name))) FROM unnest('{one,two}'::text[]) name;
+
+-- A rule for the tasks of one playbook is none for those of another, of the same type or not.
+SELECT noetl.pause_tasks('rules/one', 'rulea') > 0, noetl.pause_tasks('rules/three') > 0;
+SELECT noetl.execute('rules/one') AS one \gset
+SELECT noetl.execute('rules/two') AS two \gset
+SELECT x.path, q.status FROM noetl.queue q JOIN noetl.execution x USING (execution_id) WHERE node_type = 'rulea' ORDER BY 1;
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 5, types => '{rulea}');
+SELECT execution_id = :two AS two, status FROM noetl.execution WHERE execution_id IN (:one, :two) ORDER BY execution_id;
+-- Whoever asks for tasks of any type is given them, too.
+SELECT noetl.execute('rules/two') AS two \gset
+SELECT execution_id = :two AS two FROM noetl.lease('w', 5);
+SELECT noetl.cancel(:two);
+SELECT noetl.resume_tasks();
+SELECT execution_id = :one AS one FROM noetl.lease('w', 5, types => '{rulea}');
+SELECT noetl.cancel(:one);
+
+-- A rule whose time is over pauses nothing any more, although nobody has deleted it yet.
+SELECT noetl.pause_tasks('rules/one', until => clock_timestamp() + interval '0.1 s') > 0;
+SELECT pg_sleep(0.2);
+SELECT noetl.execute('rules/one') AS one \gset
+SELECT status FROM noetl.queue WHERE execution_id = :one;
+SELECT path, until < clock_timestamp() AS over FROM noetl.pause_rule;
+SELECT noetl.cancel(:one);
+SELECT noetl.resume_tasks();
+DELETE FROM noetl.queue WHERE node_type = 'rulea';

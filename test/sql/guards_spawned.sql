@@ -1,0 +1,43 @@
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+SET statement_timeout = '60 s';
+-- An execution whose worker has started others, of which one has completed, is redriven: its
+-- step waits for the others again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: spawn/parent
+workflow:
+- {step: start, type: spawnp, code: x, next: end}
+- {step: end, result: "{{ start.n }}"}
+$$) > 0 AND noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: spawn/child
+workflow:
+- {step: one, type: spawnc, code: x, next: two}
+- {step: two, type: spawnd, code: x}
+$$) > 0;
+CREATE FUNCTION pg_temp.family(which bigint) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(path || ' ' || status, ', ' ORDER BY execution_id) FROM noetl.execution WHERE which IN (execution_id, parent_execution_id)
+$$;
+SELECT noetl.execute('spawn/parent') AS parent \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{spawnp}') \gset
+SELECT noetl.execute('spawn/child') AS one \gset
+SELECT noetl.execute('spawn/child') AS two \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context, worker_id)
+SELECT :parent, 'iteration_started', 'start', i, jsonb_build_object('index', i, 'child_execution_id', c), 'w'
+  FROM (VALUES (0, :one), (1, :two)) v (i, c);
+SELECT noetl.complete(:task, '{"n": 5}', 'w');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{spawnc}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{spawnd}');
+SELECT pg_temp.family(:parent);
+SELECT noetl.cancel(:parent);
+SELECT pg_temp.family(:parent);
+SELECT noetl.redrive(:parent);
+SELECT pg_temp.family(:parent);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{spawnd}');
+SELECT pg_temp.family(:parent);
+SELECT event_type, node_name FROM noetl.event WHERE execution_id = :parent AND event_type LIKE 'step%' ORDER BY event_id;
+SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'spawn/%';
