@@ -57,6 +57,33 @@ SELECT pg_temp.tasks(:second), pg_temp.slots(:second);
 SELECT pg_temp.clear();
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
 
+-- A slot whose row cannot be written is none, although memory knows that there is room: in a
+-- part of a transaction and in all of it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/last
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_o, concurrency: 1}}
+$$) > 0;
+SELECT noetl.execute('kept/last') AS id \gset
+SELECT noetl.cancel(:id);
+ALTER TABLE noetl.slot ADD CONSTRAINT no_kept_o CHECK (name <> 'kept_o');
+SELECT noetl.execute('kept/last');
+DO $$
+BEGIN
+    PERFORM noetl.execute('kept/last');
+EXCEPTION WHEN check_violation THEN
+    RAISE NOTICE 'refused';
+END $$;
+ALTER TABLE noetl.slot DROP CONSTRAINT no_kept_o;
+SELECT noetl.execute('kept/last') AS id \gset
+SELECT noetl.execute('kept/last') AS next \gset
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id), pg_temp.tasks(:next);
+SELECT noetl.cancel(:id);
+SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
+SELECT pg_temp.clear();
+
 -- Who keeps a slot uses up the rate, too; a rate begins with the server as if it were used up.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
