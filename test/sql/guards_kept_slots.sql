@@ -84,6 +84,18 @@ SELECT noetl.cancel(:id);
 SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
 SELECT pg_temp.clear();
 
+-- A task that waits, and whose place among those that wait is gone, gets another one by a rebuild.
+SELECT noetl.execute('kept/last') AS id \gset
+SELECT noetl.execute('kept/last') AS next \gset
+DELETE FROM noetl.slot WHERE execution_id = :next;
+SELECT relation FROM noetl.verify(:next);
+SELECT noetl.rebuild(:next) > 0;
+SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
+SELECT relation FROM noetl.verify(:next);
+SELECT noetl.cancel(:id);
+SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
+SELECT pg_temp.clear();
+
 -- Who keeps a slot uses up the rate, too; a rate begins with the server as if it were used up.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
