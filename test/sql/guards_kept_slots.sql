@@ -96,6 +96,22 @@ SELECT noetl.cancel(:id);
 SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
 SELECT pg_temp.clear();
 
+-- Where the oldest is displaced, a task has its slot since it began, not since the task before it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/oldest
+workflow:
+- {step: a, type: kepta, code: x, limits: &oldest {name: kept_d, concurrency: 2, on_limit: cancel_oldest}, next: b}
+- {step: b, type: keptb, code: x, limits: *oldest}
+$$) > 0;
+SELECT noetl.execute('kept/oldest') AS first \gset
+SELECT noetl.execute('kept/oldest') AS second \gset
+SELECT pg_temp.go_on('kepta');
+SELECT noetl.execute('kept/oldest') AS third \gset
+SELECT pg_temp.tasks(:first), pg_temp.tasks(:second), pg_temp.tasks(:third);
+SELECT pg_temp.clear();
+
 -- Who keeps a slot uses up the rate, too; a rate begins with the server as if it were used up.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
