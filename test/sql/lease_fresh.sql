@@ -114,6 +114,13 @@ SELECT pg_sleep(1.1);
 SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
 DELETE FROM noetl.queue WHERE node_name = 'by_hand';
 SELECT clean_up() >= 0 AS ended;
+
+-- That there is nothing of one type says nothing of another one.
+SELECT begin_with('fresh/line') AS task \gset
+SELECT noetl.execute('fresh/waiting') > 0 AS started;
+SELECT count(*) AS nothing FROM noetl.lease('w', 1, '60 s', '{ruby}');
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
+SELECT clean_up() > 0 AS ended;
 DROP FUNCTION note, begin_with(text), clean_up;
 DROP TABLE seen;
 DROP VIEW tasks;
