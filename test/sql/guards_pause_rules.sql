@@ -35,3 +35,16 @@ SELECT path, until < clock_timestamp() AS over FROM noetl.pause_rule;
 SELECT noetl.cancel(:one);
 SELECT noetl.resume_tasks();
 DELETE FROM noetl.queue WHERE node_type = 'rulea';
+
+-- Who waits for work looks when the first of several rules ends.
+SELECT noetl.execute('rules/one') AS one \gset
+SELECT noetl.pause_tasks('rules/two', until => clock_timestamp() + interval '1 h') > 0,
+       noetl.pause_tasks('rules/one', until => clock_timestamp() + interval '0.4 s') > 0,
+       noetl.pause_tasks('rules/three', until => clock_timestamp() + interval '1 h') > 0;
+SELECT clock_timestamp() AS began \gset
+CALL noetl.wait_for_work('20 s', '{rulea}');
+SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
+SELECT execution_id = :one FROM noetl.lease('w', 5, types => '{rulea}');
+SELECT noetl.cancel(:one);
+SELECT noetl.resume_tasks();
+DELETE FROM noetl.queue WHERE node_type = 'rulea';

@@ -41,3 +41,22 @@ SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types 
 SELECT pg_temp.family(:parent);
 SELECT event_type, node_name FROM noetl.event WHERE execution_id = :parent AND event_type LIKE 'step%' ORDER BY event_id;
 SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'spawn/%';
+
+-- What the items of one iterator have done says nothing of those of another one beside it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: spawn/items
+workflow:
+- {step: start, next: [each, other]}
+- {step: each, type: iterator, collection: [1, 2, 3], element: n, mode: distributed, concurrency: 3, task: {type: spawne, code: x}}
+- {step: other, type: iterator, collection: [1, 2, 3], element: n, mode: distributed, concurrency: 3, task: {type: spawno, code: x}}
+$$) > 0;
+SELECT noetl.execute('spawn/items') AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 3, types => '{spawno}');
+SELECT current_index, noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', 1, types => '{spawne}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT noetl.redrive(:id);
+SELECT current_index, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 3, types => '{spawne}') ORDER BY 1;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
