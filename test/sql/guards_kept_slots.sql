@@ -96,6 +96,18 @@ SELECT noetl.cancel(:id);
 SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
 SELECT pg_temp.clear();
 
+-- A paused task on which somebody works has its slot, and the next one waits for it.
+SELECT noetl.execute('kept/last') AS id \gset
+SELECT noetl.pause(:id);
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (:id, 'action_started', 'a', 'w');
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
+SELECT noetl.execute('kept/last') AS next \gset
+SELECT pg_temp.tasks(:next), pg_temp.slots(:next);
+SELECT * FROM noetl.verify(:id);
+SELECT pg_temp.clear();
+SELECT count(noetl.release(queue_id, 'w')) FROM noetl.queue WHERE execution_id = :id;
+
 -- Where the oldest is displaced, a task has its slot since it began, not since the task before it.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
