@@ -60,3 +60,28 @@ SELECT noetl.redrive(:id);
 SELECT current_index, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 3, types => '{spawne}') ORDER BY 1;
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
+
+-- Whoever reports what a trigger of a user has deleted is told so.
+SELECT noetl.execute('spawn/parent') AS parent \gset
+SELECT count(*) FROM noetl.lease('w', types => '{spawnp}');
+SELECT noetl.execute('spawn/child') AS one \gset
+CREATE FUNCTION pg_temp.gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM noetl.execution WHERE path = 'spawn/child' AND status = 'RUNNING';
+    RETURN new;
+END $$;
+CREATE TRIGGER gone BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_adopted') EXECUTE FUNCTION pg_temp.gone();
+CREATE FUNCTION pg_temp.spawned(parent bigint, child bigint) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO noetl.event (execution_id, event_type, node_name, context, worker_id)
+    VALUES (parent, 'loop_iteration', 'start', jsonb_build_object('child_execution_id', child), 'w');
+    RETURN 'adopted';
+EXCEPTION WHEN OTHERS THEN
+    RETURN replace(SQLERRM, child::text, 'of the child');
+END $$;
+SELECT pg_temp.spawned(:parent, :one);
+DROP TRIGGER gone ON noetl.event;
+SELECT pg_temp.spawned(:parent, :one);
+SELECT pg_temp.family(:parent);
+SELECT noetl.cancel(:parent);
+DELETE FROM noetl.queue WHERE node_type LIKE 'spawn%';
