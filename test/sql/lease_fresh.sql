@@ -121,6 +121,23 @@ SELECT noetl.execute('fresh/waiting') > 0 AS started;
 SELECT count(*) AS nothing FROM noetl.lease('w', 1, '60 s', '{ruby}');
 SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
 SELECT clean_up() > 0 AS ended;
+
+-- What a transaction has leased, and a user makes ready again by hand in it, is ready.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: fresh/fair
+fairness: {key: k}
+workflow:
+- {step: fair, type: python, code: x}
+$$) > 0 AS registered;
+BEGIN;
+SELECT noetl.execute('fresh/fair') > 0 AS started;
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+UPDATE noetl.queue SET status = 'queued', worker_id = NULL WHERE node_name = 'fair';
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+COMMIT;
+SELECT clean_up() > 0 AS ended;
 DROP FUNCTION note, begin_with(text), clean_up;
 DROP TABLE seen;
 DROP VIEW tasks;
