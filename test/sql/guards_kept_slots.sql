@@ -140,6 +140,10 @@ SELECT noetl.execute('kept/rate') AS id \gset
 SELECT pg_temp.go_on('kepta'), pg_temp.tasks(:id);
 SELECT pg_temp.go_on('keptb');
 SELECT CASE WHEN clock_timestamp() < :'began'::timestamptz + interval '1 s' THEN pg_temp.tasks(:id) ELSE 'c blocked' END;
+-- Who has waited for it uses it up in memory, and leaves no row.
+SELECT pg_sleep(1.1)::text = '', noetl.enqueue_next() >= 0;
+SELECT status FROM noetl.queue WHERE execution_id = :id;
+SELECT count(*) FROM noetl.limit_pace WHERE name = 'kept_r';
 SELECT pg_temp.clear();
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
 DELETE FROM noetl.limit_pace WHERE name LIKE 'kept%';
