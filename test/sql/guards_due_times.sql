@@ -3,6 +3,7 @@
 \set VERBOSITY terse
 SET statement_timeout = '60 s';
 -- What is due: how much of it a call reads, and when who waits looks.
+
 -- Of thousands of steps whose time has come a call reads those only that it may take on.
 BEGIN;
 INSERT INTO noetl.run (execution_id, step_name, visit, state, arrivals, created_at, due_at)
