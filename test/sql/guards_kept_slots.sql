@@ -145,5 +145,24 @@ SELECT pg_sleep(1.1)::text = '', noetl.enqueue_next() >= 0;
 SELECT status FROM noetl.queue WHERE execution_id = :id;
 SELECT count(*) FROM noetl.limit_pace WHERE name = 'kept_r';
 SELECT pg_temp.clear();
+
+-- A slower rate, which a rule brings meanwhile, counts in rows for who could keep a slot, too.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/slow
+workflow:
+- {step: a, type: kepta, code: x, limits: &slow {name: kept_s, concurrency: 9}, next: b}
+- {step: b, type: keptb, code: x, limits: *slow, next: c}
+- {step: c, type: keptc, code: x, limits: *slow}
+$$) > 0;
+SELECT noetl.execute('kept/slow') AS id \gset
+SELECT noetl.set_limit('kept_s', 9, '{"limit": 1, "per": "2 s", "burst": 1}');
+SELECT clock_timestamp() AS began \gset
+SELECT pg_temp.go_on('kepta'), pg_temp.tasks(:id);
+SELECT pg_temp.go_on('keptb');
+SELECT CASE WHEN clock_timestamp() < :'began'::timestamptz + interval '2 s' THEN pg_temp.tasks(:id) ELSE 'c blocked' END;
+SELECT noetl.unset_limit('kept_s');
+SELECT pg_temp.clear();
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
 DELETE FROM noetl.limit_pace WHERE name LIKE 'kept%';
