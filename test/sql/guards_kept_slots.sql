@@ -108,6 +108,24 @@ SELECT * FROM noetl.verify(:id);
 SELECT pg_temp.clear();
 SELECT count(noetl.release(queue_id, 'w')) FROM noetl.queue WHERE execution_id = :id;
 
+-- Slots that a transaction has given up, of which it has taken one again, are held when it rolls back.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/both
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_b, concurrency: 2}}
+$$) > 0;
+SELECT noetl.execute('kept/both') AS first \gset
+SELECT noetl.execute('kept/both') AS second \gset
+BEGIN;
+SELECT noetl.cancel(:first), noetl.cancel(:second);
+SELECT noetl.execute('kept/both') AS lost \gset
+ROLLBACK;
+SELECT noetl.execute('kept/both') AS third \gset
+SELECT pg_temp.tasks(:first), pg_temp.tasks(:second), pg_temp.tasks(:third);
+SELECT pg_temp.clear();
+
 -- Where the oldest is displaced, a task has its slot since it began, not since the task before it.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -48,3 +48,20 @@ SELECT execution_id = :one FROM noetl.lease('w', 5, types => '{rulea}');
 SELECT noetl.cancel(:one);
 SELECT noetl.resume_tasks();
 DELETE FROM noetl.queue WHERE node_type = 'rulea';
+
+-- The time that a task may wait for its first lease does not count for one that was leased before.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rules/wait
+workflow:
+- {step: a, type: ruleb, code: x, queue_timeout: 1h, retry: {max_attempts: 3, initial_delay: 0.01, jitter: false}}
+$$) > 0;
+SELECT noetl.execute('rules/wait') AS id \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{ruleb}');
+SELECT noetl.pause(:id);
+SELECT pg_sleep(0.1)::text = '', noetl.enqueue_next() >= 0;
+SELECT status, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.resume(:id);
+SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);

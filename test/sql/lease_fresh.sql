@@ -138,6 +138,16 @@ UPDATE noetl.queue SET status = 'queued', worker_id = NULL WHERE node_name = 'fa
 SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
 COMMIT;
 SELECT clean_up() > 0 AS ended;
+
+-- What a prepared transaction has leased is ready when that is rolled back, and the first as before.
+SELECT noetl.execute('fresh/waiting') AS first \gset
+BEGIN;
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+PREPARE TRANSACTION 'fresh';
+SELECT noetl.execute('fresh/waiting') > 0 AS started;
+ROLLBACK PREPARED 'fresh';
+SELECT execution_id = :first AS first FROM noetl.lease('w', 1, '60 s', '{python}');
+SELECT clean_up() > 0 AS ended;
 DROP FUNCTION note, begin_with(text), clean_up;
 DROP TABLE seen;
 DROP VIEW tasks;
