@@ -29,3 +29,21 @@ SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
 SELECT execution_id = :soon FROM noetl.lease('w', 5, types => '{duel}');
 SELECT noetl.cancel(:soon), noetl.cancel(:later);
 DELETE FROM noetl.queue WHERE node_type = 'duel';
+
+-- A call for one execution leaves what is due of others.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: due/again
+workflow:
+- {step: a, type: duer, code: x, retry: {max_attempts: 3, initial_delay: 0.01, jitter: false}}
+$$) > 0;
+SELECT noetl.execute('due/again') AS first \gset
+SELECT noetl.execute('due/again') AS second \gset
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', 2, types => '{duer}');
+SELECT pg_sleep(0.1);
+SELECT noetl.enqueue_next(:second);
+SELECT execution_id = :second AS second, status FROM noetl.queue WHERE node_type = 'duer' ORDER BY execution_id;
+SELECT noetl.enqueue_next() > 0;
+SELECT status FROM noetl.queue WHERE node_type = 'duer';
+SELECT noetl.cancel(:first), noetl.cancel(:second);
