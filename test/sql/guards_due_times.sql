@@ -30,6 +30,16 @@ SELECT execution_id = :soon FROM noetl.lease('w', 5, types => '{duel}');
 SELECT noetl.cancel(:soon), noetl.cancel(:later);
 DELETE FROM noetl.queue WHERE node_type = 'duel';
 
+-- Who waits for work looks when the pause of an execution ends.
+SELECT noetl.execute('due/later') AS paused \gset
+SELECT noetl.pause(:paused, until => clock_timestamp() + interval '0.4 s');
+SELECT clock_timestamp() AS began \gset
+CALL noetl.wait_for_work('20 s', '{duel}');
+SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
+SELECT execution_id = :paused FROM noetl.lease('w', 5, types => '{duel}');
+SELECT noetl.cancel(:paused);
+DELETE FROM noetl.queue WHERE node_type = 'duel';
+
 -- A call for one execution leaves what is due of others.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -65,13 +65,3 @@ SELECT status, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.resume(:id);
 SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
-
--- Who waits for work looks when the pause of an execution ends.
-SELECT noetl.execute('rules/one') AS one \gset
-SELECT noetl.pause(:one, until => clock_timestamp() + interval '0.4 s');
-SELECT clock_timestamp() AS began \gset
-CALL noetl.wait_for_work('20 s', '{rulea}');
-SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
-SELECT execution_id = :one FROM noetl.lease('w', 5, types => '{rulea}');
-SELECT noetl.cancel(:one);
-DELETE FROM noetl.queue WHERE node_type = 'rulea';
