@@ -11,6 +11,19 @@ workflow:
 - {step: a, type: rulea, code: x}
 $$, name))) FROM unnest('{one,two}'::text[]) name;
 
+-- Who waits for work looks when the first of several rules ends.
+SELECT noetl.execute('rules/one') AS one \gset
+SELECT noetl.pause_tasks('rules/two', until => clock_timestamp() + interval '1 h') > 0,
+       noetl.pause_tasks('rules/one', until => clock_timestamp() + interval '0.4 s') > 0,
+       noetl.pause_tasks('rules/three', until => clock_timestamp() + interval '1 h') > 0;
+SELECT clock_timestamp() AS began \gset
+CALL noetl.wait_for_work('20 s', '{rulea}');
+SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
+SELECT execution_id = :one FROM noetl.lease('w', 5, types => '{rulea}');
+SELECT noetl.cancel(:one);
+SELECT noetl.resume_tasks();
+DELETE FROM noetl.queue WHERE node_type = 'rulea';
+
 -- A rule for the tasks of one playbook is none for those of another, of the same type or not.
 SELECT noetl.pause_tasks('rules/one', 'rulea') > 0, noetl.pause_tasks('rules/three') > 0;
 SELECT noetl.execute('rules/one') AS one \gset
@@ -32,19 +45,6 @@ SELECT pg_sleep(0.4);
 SELECT noetl.execute('rules/one') AS one \gset
 SELECT status FROM noetl.queue WHERE execution_id = :one;
 SELECT path, until < clock_timestamp() AS over FROM noetl.pause_rule;
-SELECT noetl.cancel(:one);
-SELECT noetl.resume_tasks();
-DELETE FROM noetl.queue WHERE node_type = 'rulea';
-
--- Who waits for work looks when the first of several rules ends.
-SELECT noetl.execute('rules/one') AS one \gset
-SELECT noetl.pause_tasks('rules/two', until => clock_timestamp() + interval '1 h') > 0,
-       noetl.pause_tasks('rules/one', until => clock_timestamp() + interval '0.4 s') > 0,
-       noetl.pause_tasks('rules/three', until => clock_timestamp() + interval '1 h') > 0;
-SELECT clock_timestamp() AS began \gset
-CALL noetl.wait_for_work('20 s', '{rulea}');
-SELECT clock_timestamp() - :'began'::timestamptz < interval '10 s';
-SELECT execution_id = :one FROM noetl.lease('w', 5, types => '{rulea}');
 SELECT noetl.cancel(:one);
 SELECT noetl.resume_tasks();
 DELETE FROM noetl.queue WHERE node_type = 'rulea';
