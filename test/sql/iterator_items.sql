@@ -121,12 +121,12 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_
 SELECT :id, t, 'each', w, :event + other, i, r, e FROM (VALUES
 	('iteration_completed', 'w1', 0, 0, '"one"'::jsonb, NULL), ('iteration_failed', 'w1', 0, 1, 'null', 'two is odd'),
 	('iteration_started', 'w1', 0, 2, '"no end"', NULL), ('iteration_completed', 'w1', 0, NULL, '"no index"', NULL),
-	('iteration_completed', 'w1', 1, 2, '"another task"', NULL), ('iteration_completed', 'w2', 0, 2, '"another worker"', NULL),
-	('iteration_completed', 'w1', 0, 2, '"another attempt"', NULL), ('iteration_completed', 'w1', 0, 2, '"no attempt"', NULL),
+	('iteration_completed', 'w1', 1, 2, '"another task"', NULL), ('iteration_completed', 'w1', 0, 2, '"no attempt"', NULL),
+	('iteration_completed', 'w2', 0, 2, '"another worker"', NULL), ('iteration_completed', 'w1', 0, 2, '"another attempt"', NULL),
 	('iteration_completed', 'w1', 0, 2, '"no meta"', NULL), ('iteration_completed', 'w1', 0, 2, '"ignored"', NULL)) v (t, w, other, i, r, e);
 UPDATE noetl.event SET meta = CASE result ->> 0 WHEN 'another attempt' THEN '{"iterator_attempt": 2}'::jsonb WHEN 'no attempt' THEN '{"n": 1}'
-       WHEN 'ignored' THEN meta || '{"ignored": "by hand"}' END
- WHERE execution_id = :id AND result ->> 0 IN ('another attempt', 'no attempt', 'no meta', 'ignored');
+       WHEN 'ignored' THEN meta || '{"ignored": "by hand"}' WHEN 'no end' THEN '{"iterator_attempt": 1}' END
+ WHERE execution_id = :id AND result ->> 0 IN ('another attempt', 'no attempt', 'no meta', 'ignored', 'no end');
 SELECT event_type, parent_event_id - :event AS other, current_index, result, meta FROM noetl.event WHERE execution_id = :id AND worker_id LIKE 'w_' ORDER BY event_id;
 SELECT * FROM noetl.items_done(:task, 'w1') ORDER BY index;
 SELECT count(*) FROM noetl.items_done(:task, 'w2');

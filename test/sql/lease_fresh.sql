@@ -93,6 +93,61 @@ SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{pyt
 SELECT * FROM seen;
 DROP TRIGGER note ON noetl.queue;
 SELECT clean_up() > 0 AS ended;
+
+-- A row that a user has made ready by hand is found after a second, although the session has
+-- just found that none was.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: fresh/line
+workflow:
+- {step: one, type: python, code: x, next: two}
+- {step: two, type: python, code: x, next: three}
+- {step: three, type: python, code: x}
+$$) > 0 AS registered;
+SELECT begin_with('fresh/line') AS task \gset
+SELECT queue_id AS task, node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}') \gset
+SELECT :'node_name' AS node_name;
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, priority)
+VALUES (1, 1, '1:by_hand', 'by_hand', 'python', '{}', 5);
+SELECT pg_sleep(1.1);
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
+DELETE FROM noetl.queue WHERE node_name = 'by_hand';
+SELECT clean_up() >= 0 AS ended;
+
+-- That there is nothing of one type says nothing of another one.
+SELECT begin_with('fresh/line') AS task \gset
+SELECT noetl.execute('fresh/waiting') > 0 AS started;
+SELECT count(*) AS nothing FROM noetl.lease('w', 1, '60 s', '{ruby}');
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, '60 s', '{python}');
+SELECT clean_up() > 0 AS ended;
+
+-- What a transaction has leased, and a user makes ready again by hand in it, is ready.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: fresh/fair
+fairness: {key: k}
+workflow:
+- {step: fair, type: python, code: x}
+$$) > 0 AS registered;
+BEGIN;
+SELECT noetl.execute('fresh/fair') > 0 AS started;
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+UPDATE noetl.queue SET status = 'queued', worker_id = NULL WHERE node_name = 'fair';
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+COMMIT;
+SELECT clean_up() > 0 AS ended;
+
+-- What a prepared transaction has leased is ready when that is rolled back, and the first as before.
+SELECT noetl.execute('fresh/waiting') AS first \gset
+BEGIN;
+SELECT node_name FROM noetl.lease('w', 1, '60 s', '{python}');
+PREPARE TRANSACTION 'fresh';
+SELECT noetl.execute('fresh/waiting') > 0 AS started;
+ROLLBACK PREPARED 'fresh';
+SELECT execution_id = :first AS first FROM noetl.lease('w', 1, '60 s', '{python}');
+SELECT clean_up() > 0 AS ended;
 DROP FUNCTION note, begin_with(text), clean_up;
 DROP TABLE seen;
 DROP VIEW tasks;

@@ -282,6 +282,36 @@ END
 $$;
 SELECT count(*) AS ends FROM noetl.pause_end;
 
+-- A portion does not read those before it again.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: pause/some
+workflow:
+- {step: start, next: all}
+- step: all
+  type: iterator
+  mode: distributed
+  collection: "{{ range(2500) | list }}"
+  element: n
+  concurrency: 2500
+  task: {type: some, command: "{{ n }}"}
+$$) > 0 AS registered;
+SELECT noetl.pause_tasks('pause/some') > 0 AS paused;
+SELECT noetl.execute('pause/some') AS x \gset
+SELECT noetl.pause_tasks('pause/some', until => clock_timestamp() + interval '0.3 s') > 0 AS paused;
+SELECT pg_sleep(0.4);
+BEGIN;
+SELECT noetl.enqueue_next() >= 0 AS done;
+SELECT status, count(*) FROM noetl.queue WHERE execution_id = :x GROUP BY 1 ORDER BY 1;
+SELECT pg_stat_get_xact_tuples_returned('noetl.queue_retry_idx'::regclass) AS read \gset
+SELECT noetl.enqueue_next() >= 0 AS done;
+SELECT status, count(*) FROM noetl.queue WHERE execution_id = :x GROUP BY 1 ORDER BY 1;
+SELECT pg_stat_get_xact_tuples_returned('noetl.queue_retry_idx'::regclass) - :read < 1500 AS few;
+COMMIT;
+SELECT noetl.cancel(:x);
+DELETE FROM noetl.queue WHERE execution_id = :x;
+
 -- Rights: one's own executions; kinds of tasks are the administrator's.
 CREATE ROLE pause_client;
 GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO pause_client;
