@@ -1,0 +1,208 @@
+\pset format unaligned
+\pset tuples_only on
+\set VERBOSITY terse
+SET statement_timeout = '30 s';
+-- What a session looks at: no more than it has to, and all that it has to.
+DELETE FROM noetl.queue;
+VACUUM noetl.queue;
+
+-- A worker that takes all types finds none in a queue that has never had any.
+\c
+SET statement_timeout = '10 s';
+SELECT count(*) FROM noetl.lease('w');
+
+-- A task of a type with a long name is found, whatever is known of the type whose name is the
+-- beginning of it.
+CREATE FUNCTION pg_temp.task(type text, key text DEFAULT NULL, delay interval DEFAULT '0') RETURNS bigint LANGUAGE sql AS $$
+    INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, fair_key, available_at)
+    VALUES (1, 1, '1:a', 'a', type, '{}', key, now() + delay) RETURNING queue_id
+$$;
+SELECT 'look' || repeat('x', 59) AS type \gset
+SELECT pg_temp.task(:'type' || 'y') > 0;
+SELECT count(pg_temp.task(:'type')) FROM generate_series(1, 200) i;
+SELECT count(*) FROM noetl.lease('w', 100, types => ARRAY[:'type']);
+SELECT pg_sleep(0.02);
+SELECT count(*) FROM noetl.lease('w', 1, types => ARRAY[:'type']);
+SELECT pg_sleep(0.02);
+SELECT count(*) FROM noetl.lease('w', 1, types => ARRAY[:'type']);
+SELECT count(*) FROM noetl.lease('w', 1, types => ARRAY[:'type' || 'y']);
+DELETE FROM noetl.queue;
+
+-- Of many types the tasks with a fair_key are looked at once.
+SELECT count(pg_temp.task('looktype' || i, NULL, '1 h')) FROM generate_series(1, 640) i;
+SELECT count(pg_temp.task('lookfair' || i, 'x', '1 h')) FROM generate_series(1, 10) i;
+\c
+BEGIN;
+SELECT count(*) FROM noetl.lease('w');
+SELECT pg_stat_get_xact_numscans('noetl.queue_fair_idx'::regclass) < 300 AS reads_once;
+ROLLBACK;
+DELETE FROM noetl.queue;
+
+-- A client ends an iterator: the items of another one go on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/two
+workflow:
+- {step: start, next: [one, two]}
+- {step: one, type: iterator, collection: [1, 2], element: n, mode: distributed, concurrency: 2, task: {type: looki, code: x}}
+- {step: two, type: iterator, collection: [1, 2], element: n, mode: distributed, concurrency: 2, task: {type: looki, code: x}}
+$$) > 0;
+SELECT noetl.execute('looks/two') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'step_skipped', 'one');
+SELECT node_name, current_index, status FROM noetl.queue WHERE execution_id = :id ORDER BY 1, 2;
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 9, types => '{looki}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- A trigger of a user may start executions in a block that catches errors, while the broker
+-- writes.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/one
+workflow:
+- {step: a, type: looka, code: x, next: b}
+- {step: b, type: lookb, code: x}
+$$) > 0;
+CREATE TABLE look_started (id bigint, error text);
+CREATE FUNCTION look_starts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        INSERT INTO look_started VALUES (noetl.execute('looks/one'));
+    EXCEPTION WHEN OTHERS THEN
+        INSERT INTO look_started VALUES (NULL, SQLERRM);
+    END;
+    RETURN new;
+END $$;
+SELECT noetl.execute('looks/one') AS id \gset
+CREATE TRIGGER look_starts BEFORE INSERT ON noetl.event FOR EACH ROW
+    WHEN (new.event_type = 'step_completed') EXECUTE FUNCTION look_starts();
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', types => '{looka}');
+DROP TRIGGER look_starts ON noetl.event;
+SELECT count(id), count(error), min(error) FROM look_started;
+SELECT x.status, q.node_name FROM noetl.execution x LEFT JOIN noetl.queue q USING (execution_id) WHERE x.path = 'looks/one' ORDER BY x.execution_id;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'looks/one' AND status = 'RUNNING';
+DROP TABLE look_started;
+DROP FUNCTION look_starts;
+
+-- A condition on two columns holds for each pair of values, and one on a column for each of its
+-- values, however long they are.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/pair%1$s
+workflow:
+- {step: p, type: lookp%1$s, code: x}
+$$, i)) > 0 FROM generate_series(1, 2) i;
+ALTER TABLE noetl.queue ADD CONSTRAINT look_pair CHECK (node_name || node_type <> 'plookp2'), ADD CONSTRAINT look_worker CHECK (worker_id <> 'bad');
+SELECT noetl.execute('looks/pair1') AS id \gset
+SELECT noetl.execute('looks/pair2');
+SELECT count(*) FROM noetl.lease('a' || repeat('i', 37) || E'\x03\x01bad', types => '{lookp1}');
+UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL WHERE execution_id = :id;
+SELECT count(*) FROM noetl.lease('bad', types => '{lookp1}');
+ALTER TABLE noetl.queue DROP CONSTRAINT look_pair, DROP CONSTRAINT look_worker;
+SELECT noetl.cancel(:id);
+
+-- A partition ends before the execution with which the next one begins.
+SELECT noetl.make_partition('2024-01-02 00:00+00', '2024-01-03 00:00+00') AS leaf \gset
+SELECT 172800000::bigint << 22 AS bound \gset
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:bound - 1, 'execution_start', '{"path": "looks/one"}');
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:bound, 'execution_start', '{"path": "looks/one"}');
+SELECT execution_id - :bound AS id, tableoid = :'leaf'::regclass AS inside, event_type FROM noetl.event WHERE execution_id IN (:bound - 1, :bound) ORDER BY execution_id, event_id;
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:bound - 1, :bound]) id;
+DELETE FROM noetl.event WHERE execution_id IN (:bound - 1, :bound);
+DELETE FROM noetl.workload WHERE execution_id IN (:bound - 1, :bound);
+DELETE FROM noetl.execution WHERE execution_id IN (:bound - 1, :bound);
+DROP TABLE :leaf;
+
+-- Of many tasks of an execution a report reads some.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/wide
+workflow:
+- {step: start, next: [%s]}
+%s
+$$, (SELECT string_agg('s' || i, ', ') FROM generate_series(1, 200) i), (SELECT string_agg(format('- {step: s%s, type: lookw, code: x}', i), E'\n') FROM generate_series(1, 200) i))) > 0;
+SELECT noetl.execute('looks/wide') AS id \gset
+SELECT max(queue_id) AS task FROM noetl.lease('w', 200, types => '{lookw}') \gset
+SELECT pg_stat_get_xact_tuples_fetched('noetl.queue_run_idx'::regclass) AS before \gset
+BEGIN;
+SELECT noetl.complete(:task, '1', 'w');
+SELECT pg_stat_get_xact_tuples_fetched('noetl.queue_run_idx'::regclass) - :before < 50 AS reads_some;
+COMMIT;
+SELECT noetl.cancel(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
+
+-- A child that fails, goes on with its parent, and compensates only then: the log of the parent
+-- says that it went on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/child
+workflow:
+- {step: a, type: looka, code: x, next: b}
+- {step: b, type: looka, code: x, compensate: {type: looka, code: undo}, next: c}
+- {step: c, type: looka, code: x}
+$$) > 0;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/parent
+workflow:
+- {step: call, type: playbook, path: looks/child}
+$$) > 0;
+CREATE FUNCTION pg_temp.report(fails text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(node_name || ' ' || CASE WHEN node_name = fails THEN noetl.fail(queue_id, 'no', 'w') ELSE noetl.complete(queue_id, '1', 'w') END, ', ') FROM noetl.lease('w', types => '{looka}')
+$$;
+SELECT noetl.execute('looks/parent') AS id \gset
+SELECT pg_temp.report('a');
+SELECT noetl.redrive(:id);
+SELECT pg_temp.report('c');
+SELECT pg_temp.report('c');
+SELECT pg_temp.report('c');
+SELECT pg_temp.report('c');
+SELECT path, status FROM noetl.execution WHERE :id IN (execution_id, parent_execution_id) ORDER BY execution_id;
+SELECT * FROM noetl.verify(:id);
+
+-- Of the tasks that run a report reads the work of its own only.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/large
+workflow:
+- {step: start, next: [%s]}
+%s
+$$, (SELECT string_agg('s' || i, ', ') FROM generate_series(1, 8) i),
+    (SELECT string_agg(format('- {step: s%s, type: lookl, code: "%s"}', i, (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n)), E'\n') FROM generate_series(1, 8) i))) > 0;
+SELECT noetl.execute('looks/large') AS id \gset
+SELECT max(queue_id) AS task FROM noetl.lease('w', 8, types => '{lookl}') \gset
+SELECT reltoastrelid AS large FROM pg_class WHERE oid = 'noetl.queue'::regclass \gset
+SELECT pg_stat_get_xact_blocks_fetched(:large) AS before \gset
+BEGIN;
+SELECT noetl.complete(:task, '1', 'w');
+SELECT pg_stat_get_xact_blocks_fetched(:large) - :before < 60 AS reads_its_own;
+COMMIT;
+SELECT noetl.cancel(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
+
+-- The queue is truncated, so that its ids begin anew, and its rows are made from the log: the
+-- reports about them count.
+SELECT noetl.execute('looks/large') AS id \gset
+SELECT max(queue_id) AS task FROM noetl.lease('w', 8, types => '{lookl}') \gset
+SELECT noetl.complete(:task, '1', 'w');
+TRUNCATE noetl.queue RESTART IDENTITY;
+SELECT noetl.rebuild(:id) IS NOT NULL;
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 8, types => '{lookl}');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- The first id of a session is of the moment, and not of one to come.
+DO $$ BEGIN
+    WHILE (SELECT last_value FROM noetl.id_seq) < (noetl.next_id() >> 22) + 300 LOOP
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+END $$;
+SELECT noetl.next_id() AS id \gset
+\c
+SELECT noetl.id_time(noetl.next_id()) <= greatest(noetl.id_time(:id), clock_timestamp());
