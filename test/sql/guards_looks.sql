@@ -38,6 +38,16 @@ SELECT pg_stat_get_xact_numscans('noetl.queue_fair_idx'::regclass) < 300 AS read
 ROLLBACK;
 DELETE FROM noetl.queue;
 
+-- Tasks that wait come before more urgent ones in time: each priority is looked at once for that.
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action, priority)
+SELECT 1, 1, '1:a', 'a', 'looks', '{}', p FROM generate_series(1, 100) i, unnest('{5,0}'::int[]) p;
+SET noetl.priority_age = '1 h';
+SELECT pg_stat_get_xact_numscans('noetl.queue_ready_idx'::regclass) AS before \gset
+SELECT count(*), min(priority) FROM noetl.lease('w', 100, types => '{looks}');
+SELECT pg_stat_get_xact_numscans('noetl.queue_ready_idx'::regclass) - :before < 50 AS reads_few;
+RESET noetl.priority_age;
+DELETE FROM noetl.queue;
+
 -- A client ends an iterator: the items of another one go on.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -158,5 +158,13 @@ foreach my $rest (3000, 7000, 12000, 24000, 48000)
 	limits_and_turns();
 }
 unlike(slurp_file($node->logfile), qr/WARNING|PANIC|terminated by signal/, 'the server has lived in peace');
+# A session that has given an id, in a transaction that goes on, keeps nobody from giving one.
+my $connection = $node->connstr('postgres');
+is(sql(qq{
+	BEGIN;
+	SELECT noetl.next_id() > 0;
+	\\! psql -XqAt -d "$connection" -c "SET lock_timeout = '2 s'" -c 'SELECT noetl.next_id() > 0'
+	COMMIT;}), "t\nt", 'two sessions give ids');
+
 $node->stop;
 done_testing();
