@@ -113,6 +113,10 @@ UPDATE noetl.queue SET status = 'queued', worker_id = NULL, lease_until = NULL W
 SELECT count(*) FROM noetl.lease('bad', types => '{lookp1}');
 ALTER TABLE noetl.queue DROP CONSTRAINT look_pair, DROP CONSTRAINT look_worker;
 SELECT noetl.cancel(:id);
+-- A column that a user has declared so is not null.
+ALTER TABLE noetl.queue ALTER fair_key SET NOT NULL;
+SELECT noetl.execute('looks/pair1');
+ALTER TABLE noetl.queue ALTER fair_key DROP NOT NULL;
 
 -- A partition ends before the execution with which the next one begins.
 SELECT noetl.make_partition('2024-01-02 00:00+00', '2024-01-03 00:00+00') AS leaf \gset
