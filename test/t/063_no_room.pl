@@ -165,6 +165,7 @@ is(sql(qq{
 	SELECT noetl.next_id() > 0;
 	\\! psql -XqAt -d "$connection" -c "SET lock_timeout = '2 s'" -c 'SELECT noetl.next_id() > 0'
 	COMMIT;}), "t\nt", 'two sessions give ids');
+unlike(slurp_file($node->logfile), qr/WARNING:.* you don't own a lock/, 'nobody releases a lock of others');
 
 $node->stop;
 done_testing();
