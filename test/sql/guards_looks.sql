@@ -96,6 +96,20 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'look
 DROP TABLE look_started;
 DROP FUNCTION look_starts;
 
+-- Of very many tasks that are paused a lease marks some, and the next one goes on.
+SELECT noetl.execute('looks/one') AS id \gset
+SELECT noetl.pause_tasks(path => 'looks/one') >= 0;
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+SELECT :id, catalog_id, node_id, node_name, node_type, action FROM noetl.queue, generate_series(1, 3500) WHERE execution_id = :id;
+SELECT status, count(*) FROM noetl.queue WHERE execution_id = :id GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM noetl.lease('w', types => '{looka}');
+SELECT status, count(*) FROM noetl.queue WHERE execution_id = :id GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM noetl.lease('w', types => '{looka}');
+SELECT status, count(*) FROM noetl.queue WHERE execution_id = :id GROUP BY 1 ORDER BY 1;
+DELETE FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.resume_tasks(path => 'looks/one');
+SELECT noetl.cancel(:id);
+
 -- A condition on two columns holds for each pair of values, and one on a column for each of its
 -- values, however long they are.
 SELECT noetl.register(format($$

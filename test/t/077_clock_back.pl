@@ -54,15 +54,17 @@ apiVersion: noetl.io/v1
 kind: Playbook
 path: hand
 workflow:
-- {step: start, next: [a, b, c]}
+- {step: start, next: [a, b, c, d]}
 - {step: a, type: python, code: x}
 - {step: b, type: python, code: x}
 - {step: c, type: python, code: x}
+- {step: d, type: python, code: x}
 ')});
 my ($ask, $answer) = (q{
 	SELECT noetl.execute('hand') AS id \gset
 	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'b');
-	UPDATE noetl.queue SET queue_id = 1 WHERE execution_id = :id AND node_name = 'a';
+	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'c');
+	UPDATE noetl.queue SET queue_id = -1 WHERE execution_id = :id AND node_name = 'a';
 	INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
 	SELECT 'at once ' || count(*) FROM noetl.queue WHERE execution_id = :id AND node_name = 'a';
 }, '');
