@@ -194,6 +194,46 @@ SELECT pg_temp.report('c');
 SELECT path, status FROM noetl.execution WHERE :id IN (execution_id, parent_execution_id) ORDER BY execution_id;
 SELECT * FROM noetl.verify(:id);
 
+-- A worker reports about a visit of a step whose execution is over: its task goes, and that of
+-- another visit stays.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/visits
+workflow:
+- {step: start, next: [a, b, d]}
+- {step: a, type: lookv, code: x, next: v}
+- {step: b, type: lookv, code: x, next: v}
+- {step: d, type: lookd, code: x}
+- {step: v, join: each, type: looku, code: x}
+$$) > 0;
+SELECT noetl.execute('looks/visits') AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{lookv}');
+SELECT count(*) FROM noetl.lease('w', 2, types => '{looku}');
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', types => '{lookd}');
+SELECT regexp_replace(node_id, '^\d+:', ''), status FROM noetl.queue WHERE execution_id = :id ORDER BY node_id;
+INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id) VALUES (:id, 'action_completed', 'v', :id || ':v:2', 'w');
+SELECT regexp_replace(node_id, '^\d+:', ''), status FROM noetl.queue WHERE execution_id = :id ORDER BY node_id;
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE execution_id = :id;
+
+-- A step that has no compensation in the version with which the execution goes on is not
+-- compensated.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/undo
+workflow:
+- {step: a, type: looka, code: x, %s next: b}
+- {step: b, type: looka, code: x}
+$$, undo)) > 0 FROM unnest(ARRAY['compensate: {type: looka, code: undo},', '']) undo;
+SELECT noetl.execute('looks/undo', version => 1) AS id \gset
+SELECT pg_temp.report('b');
+SELECT severity, message FROM noetl.migrate(:id, 2, dry_run => false);
+SELECT pg_temp.report('b');
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
 -- Of the tasks that run a report reads the work of its own only.
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
