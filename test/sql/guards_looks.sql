@@ -265,6 +265,39 @@ SELECT noetl.rebuild(:id) IS NOT NULL;
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 8, types => '{lookl}');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 
+-- An event that is written by hand where the table has had that of another execution, with its id,
+-- is another one: what comes next is later than it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/again
+workflow:
+- {step: a, type: looka, code: x}
+$$) > 0;
+SELECT noetl.make_partition('2024-01-02 00:00+00', '2024-01-03 00:00+00') AS leaf \gset
+SELECT min(id) AS x, max(id) AS y FROM (SELECT (100000000::bigint << 22) + i AS id FROM generate_series(1, 500) i) ids
+ GROUP BY hashint8(id) & 63 ORDER BY 1 LIMIT 1 \gset
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:y, 'execution_start', '{"path": "looks/again"}');
+\c
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:x, 'execution_start', '{"path": "looks/again"}');
+CREATE TABLE look_again AS SELECT * FROM :leaf;
+DELETE FROM :leaf;
+VACUUM :leaf;
+SET session_replication_role = replica;
+INSERT INTO :leaf SELECT * FROM look_again WHERE execution_id = :y ORDER BY event_id;
+UPDATE look_again SET execution_id = :y, event_type = 'note', created_at = created_at + interval '1 h' WHERE execution_id = :x;
+INSERT INTO :leaf SELECT * FROM look_again WHERE event_type = 'note' ORDER BY event_id;
+RESET session_replication_role;
+INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:y, 'note', 'COMPLETED');
+SELECT bool_and(later) FROM (SELECT created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM :leaf) e;
+SELECT noetl.cancel(:y);
+DELETE FROM noetl.queue;
+DELETE FROM noetl.event WHERE execution_id IN (:x, :y);
+DELETE FROM noetl.workload WHERE execution_id IN (:x, :y);
+DELETE FROM noetl.execution WHERE execution_id IN (:x, :y);
+DROP TABLE :leaf;
+DROP TABLE look_again;
+
 -- The first id of a session is of the moment, and not of one to come.
 DO $$ BEGIN
     WHILE (SELECT last_value FROM noetl.id_seq) < (noetl.next_id() >> 22) + 300 LOOP
