@@ -224,7 +224,7 @@ kind: Playbook
 path: looks/undo
 workflow:
 - {step: a, type: looka, code: x, %s next: b}
-- {step: b, type: looka, code: x}
+- {step: b, type: looka, code: x, compensate: {type: looka, code: undo}}
 $$, undo)) > 0 FROM unnest(ARRAY['compensate: {type: looka, code: undo},', '']) undo;
 SELECT noetl.execute('looks/undo', version => 1) AS id \gset
 SELECT pg_temp.report('b');
