@@ -234,6 +234,42 @@ SELECT status, error FROM noetl.execution WHERE execution_id = :id;
 SELECT node_name, status FROM noetl.queue WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- What a client writes about a compensation into an event of its own is none.
+SELECT noetl.execute('looks/undo', version => 1) AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, meta) VALUES (:id, 'action_completed', 'a', '{"compensate": {"type": "looka", "code": "mine"}}');
+SELECT pg_temp.report('b');
+SELECT node_name, action ->> 'code' FROM noetl.queue WHERE execution_id = :id;
+SELECT pg_temp.report('b');
+SELECT pg_temp.report('b');
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+
+-- A task by hand of a step that the playbook does not have stays as it is.
+SELECT noetl.execute('looks/one') AS id \gset
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+SELECT :id, catalog_id, :id || ':none', 'none', 'looknone', action FROM noetl.queue WHERE execution_id = :id;
+SELECT pg_temp.report('b');
+SELECT count(noetl.fail(queue_id, 'no', 'w')) FROM noetl.lease('w', types => '{lookb}');
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :id;
+DELETE FROM noetl.queue WHERE execution_id = :id;
+
+-- An attempt whose lease is lost keeps its deadline, also where it had to begin in time.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/time
+workflow:
+- {step: a, type: lookt, code: x, timeout: 100, queue_timeout: 1000}
+$$) > 0;
+SELECT noetl.execute('looks/time') AS id \gset
+SELECT deadline AS before FROM noetl.lease('w', types => '{lookt}') \gset
+UPDATE noetl.queue SET lease_until = now() - interval '1 s' WHERE execution_id = :id;
+SELECT noetl.enqueue_next() >= 0;
+SELECT attempts, status FROM noetl.queue WHERE execution_id = :id;
+SELECT deadline = :'before' AS same FROM noetl.lease('w', types => '{lookt}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
 -- Of the tasks that run a report reads the work of its own only.
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
