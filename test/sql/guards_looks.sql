@@ -313,24 +313,26 @@ $$) > 0;
 SELECT noetl.make_partition('2024-01-02 00:00+00', '2024-01-03 00:00+00') AS leaf \gset
 SELECT min(id) AS x, max(id) AS y FROM (SELECT (100000000::bigint << 22) + i AS id FROM generate_series(1, 500) i) ids
  GROUP BY hashint8(id) & 63 ORDER BY 1 LIMIT 1 \gset
+SELECT id AS other FROM (SELECT :x + i AS id FROM generate_series(1, 100) i) ids WHERE hashint8(id) & 63 <> hashint8(:x) & 63 LIMIT 1 \gset
 INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:y, 'execution_start', '{"path": "looks/again"}');
+INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:other, 'execution_start', '{"path": "looks/again"}');
 \c
 INSERT INTO noetl.event (execution_id, event_type, context) VALUES (:x, 'execution_start', '{"path": "looks/again"}');
 CREATE TABLE look_again AS SELECT * FROM :leaf;
 DELETE FROM :leaf;
 VACUUM :leaf;
 SET session_replication_role = replica;
-INSERT INTO :leaf SELECT * FROM look_again WHERE execution_id = :y ORDER BY event_id;
+INSERT INTO :leaf SELECT * FROM look_again WHERE execution_id IN (:y, :other) ORDER BY event_id;
 UPDATE look_again SET execution_id = :y, event_type = 'note', created_at = created_at + interval '1 h' WHERE execution_id = :x;
 INSERT INTO :leaf SELECT * FROM look_again WHERE event_type = 'note' ORDER BY event_id;
 RESET session_replication_role;
-INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:y, 'note', 'COMPLETED');
-SELECT bool_and(later) FROM (SELECT created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM :leaf) e;
-SELECT noetl.cancel(:y);
+INSERT INTO noetl.event (execution_id, event_type, status) VALUES (:other, 'last', 'COMPLETED'), (:y, 'last', 'COMPLETED');
+SELECT bool_and(later) FROM (SELECT created_at > lag(created_at) OVER (ORDER BY event_id) AS later FROM :leaf WHERE execution_id = :y) e;
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:y, :other]) id;
 DELETE FROM noetl.queue;
-DELETE FROM noetl.event WHERE execution_id IN (:x, :y);
-DELETE FROM noetl.workload WHERE execution_id IN (:x, :y);
-DELETE FROM noetl.execution WHERE execution_id IN (:x, :y);
+DELETE FROM noetl.event WHERE execution_id IN (:x, :y, :other);
+DELETE FROM noetl.workload WHERE execution_id IN (:x, :y, :other);
+DELETE FROM noetl.execution WHERE execution_id IN (:x, :y, :other);
 DROP TABLE :leaf;
 DROP TABLE look_again;
 
