@@ -231,7 +231,7 @@ SELECT pg_temp.report('b');
 SELECT severity, message FROM noetl.migrate(:id, 2, dry_run => false);
 SELECT pg_temp.report('b');
 SELECT status, error FROM noetl.execution WHERE execution_id = :id;
-SELECT node_name, status FROM noetl.queue WHERE execution_id = :id;
+SELECT event_type FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'execution%' ORDER BY event_id;
 SELECT * FROM noetl.verify(:id);
 
 -- What a client writes about a compensation into an event of its own is none.
