@@ -270,6 +270,44 @@ SELECT deadline = :'before' AS same FROM noetl.lease('w', types => '{lookt}');
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- What is said of a signal by somebody else does not take it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/signal
+workflow:
+- {step: a, type: looka, code: x, next: w}
+- {step: w, type: wait, signal: go}
+$$) > 0;
+SELECT noetl.execute('looks/signal') AS id \gset
+SELECT noetl.signal(:id, 'go', '1');
+INSERT INTO noetl.event (execution_id, event_type, parent_event_id, status) SELECT :id, 'note', event_id, 'COMPLETED' FROM noetl.event WHERE execution_id = :id AND event_type = 'signal';
+SELECT noetl.rebuild(:id) IS NOT NULL;
+SELECT pg_temp.report('b');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+
+-- A trigger of a statement for one column hears of what the broker notes about events.
+SELECT noetl.execute('looks/one') AS id \gset
+CREATE TABLE look_heard (op text);
+CREATE FUNCTION look_hear() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO look_heard VALUES (tg_op); RETURN NULL; END $$;
+CREATE TRIGGER look_hear AFTER UPDATE OF node_name ON noetl.event FOR EACH STATEMENT EXECUTE FUNCTION look_hear();
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) SELECT :id, 'action_completed', 'a', '1' FROM generate_series(1, 2);
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:id) >= 0;
+SELECT count(*) > 0 FROM look_heard;
+DROP TRIGGER look_hear ON noetl.event;
+DROP FUNCTION look_hear;
+DROP TABLE look_heard;
+SELECT noetl.cancel(:id);
+
+-- One of many tasks fails, which nobody has leased: the execution ends with all of them.
+SELECT noetl.execute('looks/wide') AS id \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:id, 'action_error', 's1', 'no');
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
+
 -- Of the tasks that run a report reads the work of its own only.
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
