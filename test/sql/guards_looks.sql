@@ -282,7 +282,8 @@ $$) > 0;
 SELECT noetl.execute('looks/signal') AS id \gset
 SELECT noetl.signal(:id, 'go', '1');
 INSERT INTO noetl.event (execution_id, event_type, parent_event_id, status) SELECT :id, 'note', event_id, 'COMPLETED' FROM noetl.event WHERE execution_id = :id AND event_type = 'signal';
-SELECT noetl.rebuild(:id) IS NOT NULL;
+SELECT pg_temp.report('a');
+SELECT noetl.redrive(:id);
 SELECT pg_temp.report('b');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
@@ -307,6 +308,25 @@ SELECT noetl.execute('looks/wide') AS id \gset
 INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:id, 'action_error', 's1', 'no');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT count(*) FROM noetl.queue WHERE execution_id = :id;
+
+-- Among many tasks the one that a report is about is one.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: looks/joins
+workflow:
+- {step: start, next: [s1, s2, %s]}
+- {step: s1, type: lookj, code: x, next: j}
+- {step: s2, type: lookj, code: x, next: j}
+- {step: j, join: all, type: lookj, code: x}
+%s
+$$, (SELECT string_agg('t' || i, ', ') FROM generate_series(1, 20) i), (SELECT string_agg(format('- {step: t%s, type: lookj, code: x}', i), E'\n') FROM generate_series(1, 20) i))) > 0;
+SELECT noetl.execute('looks/joins') AS id \gset
+SELECT count(*) FROM noetl.lease('w', 22, types => '{lookj}');
+SELECT node_name, noetl.complete(queue_id, '1', 'w') FROM noetl.queue WHERE execution_id = :id AND node_name IN ('s1', 's2') ORDER BY queue_id DESC;
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :id AND node_name = 'j';
+SELECT noetl.cancel(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
 
 -- Of the tasks that run a report reads the work of its own only.
 SELECT noetl.register(format($$
