@@ -270,20 +270,19 @@ SELECT deadline = :'before' AS same FROM noetl.lease('w', types => '{lookt}');
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
--- What is said of a signal by somebody else does not take it.
-SELECT noetl.register($$
+-- What is said of a signal by somebody else does not take it: it is kept for a version that waits.
+SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
 kind: Playbook
 path: looks/signal
 workflow:
 - {step: a, type: looka, code: x, next: w}
-- {step: w, type: wait, signal: go}
-$$) > 0;
-SELECT noetl.execute('looks/signal') AS id \gset
+- {step: w, %s}
+$$, what)) > 0 FROM unnest('{"type: looka, code: x","type: wait, signal: go"}'::text[]) what;
+SELECT noetl.execute('looks/signal', version => 1) AS id \gset
 SELECT noetl.signal(:id, 'go', '1');
 INSERT INTO noetl.event (execution_id, event_type, parent_event_id, status) SELECT :id, 'note', event_id, 'COMPLETED' FROM noetl.event WHERE execution_id = :id AND event_type = 'signal';
-SELECT pg_temp.report('a');
-SELECT noetl.redrive(:id);
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
 SELECT pg_temp.report('b');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
