@@ -281,7 +281,7 @@ workflow:
 $$, what)) > 0 FROM unnest('{"type: looka, code: x","type: wait, signal: go"}'::text[]) what;
 SELECT noetl.execute('looks/signal', version => 1) AS id \gset
 SELECT noetl.signal(:id, 'go', '1');
-INSERT INTO noetl.event (execution_id, event_type, parent_event_id, status) SELECT :id, 'note', event_id, 'COMPLETED' FROM noetl.event WHERE execution_id = :id AND event_type = 'signal';
+INSERT INTO noetl.event (execution_id, event_type, parent_event_id, status) SELECT :id, 'note', event_id, 'COMPLETED' FROM noetl.event WHERE execution_id = :id AND event_type = 'signal_received';
 SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
 SELECT pg_temp.report('b');
 SELECT status FROM noetl.execution WHERE execution_id = :id;
