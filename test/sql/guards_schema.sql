@@ -117,8 +117,10 @@ SET ROLE schema_stranger;
 SELECT noetl.exclude_range('noetl.event_default', 1, 2, 'x');
 RESET ROLE;
 SELECT conname FROM pg_constraint WHERE conrelid = 'noetl.event_default'::regclass AND conname = 'x';
+-- A superuser need not own it.
+SELECT noetl.exclude_range('noetl.event_default', 3, 4, 'y');
 ALTER TABLE noetl.event_default OWNER TO CURRENT_USER;
-ALTER TABLE noetl.event_default DROP CONSTRAINT x;
+ALTER TABLE noetl.event_default DROP CONSTRAINT x, DROP CONSTRAINT y;
 -- An index that is not valid, or missing; and no partition for what begins.
 SELECT indexrelid::regclass AS result_index FROM pg_index WHERE pg_get_indexdef(indexrelid) LIKE '%event\_default%(execution_id, node_name, created_at) WHERE (result IS NOT NULL)' \gset
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = :'result_index'::regclass;

@@ -174,6 +174,37 @@ $in = "PREPARE TRANSACTION 'late';\nSELECT 1;\n\\q\n";
 $session->finish;
 is(found_after_churn("COMMIT PREPARED 'late'"), 'found 1', 'prepared when it was late already');
 
+# A part of a transaction takes its own task away, looks at others, and gives it back; then the
+# transaction is prepared.  The session goes on, and must not pass over that task.
+$node->safe_psql('postgres', q{
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: low_water/part
+workflow:
+- {step: only, type: part, code: x}
+')});
+($in, $out) = ("BEGIN;\nSELECT noetl.execute('low_water/part') AS own \\gset\n\\echo begun\n", '');
+$session = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, IPC::Run::timeout(180));
+$session->pump until $out =~ /^begun$/m;
+$node->safe_psql('postgres', "SELECT count(noetl.execute('low_water/part')) FROM generate_series(1, 100)");
+$in = q{
+	SAVEPOINT a;
+	SELECT noetl.cancel(:own);
+	SELECT execution_id = :own FROM noetl.lease('w', types => '{part}');
+	ROLLBACK TO a;
+	PREPARE TRANSACTION 'part';
+	SELECT WHERE pg_sleep(0.02) IS NULL;
+	SELECT execution_id = :own FROM noetl.lease('w', types => '{part}');
+	COMMIT PREPARED 'part';
+	SELECT execution_id = :own FROM noetl.lease('w', types => '{part}');
+	SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'low_water/part' AND status = 'RUNNING';
+	DELETE FROM noetl.queue WHERE node_type = 'part';
+	\q
+};
+$session->finish;
+is($out, "begun\nt\nf\nf\nt\n101\n", 'what a part of a prepared transaction has given back');
+
 # More transactions are late than are watched: the mark stays below all of them.
 my @late;
 for my $i (1 .. 12)

@@ -150,6 +150,14 @@ $warm_session->finish;
 like($warm_out, qr/^then 1$/m, 'a task that comes late is found');
 is(sql(q{SELECT noetl.execute('no_room/one') > 0; CALL noetl.wait_for_work('10 s')}), "t\nt", 'and so is one that is waited for');
 
+# A session that has given an id, in a transaction that goes on, keeps nobody from giving one.
+my $connection = $node->connstr('postgres');
+is(sql(qq{
+	BEGIN;
+	SELECT noetl.next_id() > 0;
+	\\! psql -XqAt -d "$connection" -c "SET lock_timeout = '2 s'" -c 'SELECT noetl.next_id() > 0'
+	COMMIT;}), "t\nt", 'two sessions give ids');
+
 # Where some room is left, some of it comes in, and the rest does without.
 foreach my $rest (3000, 7000, 12000, 24000, 48000)
 {
