@@ -111,9 +111,16 @@ INSERT INTO noetl.event (execution_id, event_id, catalog_id, event_type, status,
 SELECT execution_id, :newest, catalog_id, 'turns_restored', 'PENDING', '2100-01-01' FROM noetl.execution WHERE execution_id = :id;
 INSERT INTO noetl.event (execution_id, event_id, event_type) VALUES (:id, 5, 'turns_chosen');
 INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'turns_next');
-SELECT event_type, created_at - '2100-01-01' AS after FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'turns%' ORDER BY created_at, event_id;
+SELECT event_type, extract(microseconds FROM created_at - '2100-01-01')::int AS after FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'turns%' ORDER BY created_at, event_id;
 DELETE FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'turns%';
 SELECT noetl.cancel(:id);
+
+-- Two events of one statement that have the same id are those of their executions.
+SELECT noetl.execute('turns/two') AS one, noetl.execute('turns/two') AS other \gset
+SELECT max(event_id) + 1000 AS newest FROM noetl.event WHERE execution_id IN (:one, :other) \gset
+INSERT INTO noetl.event (execution_id, event_id, event_type, node_name) VALUES (:one, :newest, 'action_completed', 'a'), (:other, :newest, 'action_completed', 'a');
+SELECT execution_id = :one AS one, node_name FROM noetl.queue WHERE execution_id IN (:one, :other) ORDER BY execution_id;
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:one, :other]) AS id;
 
 -- Who asks for what is due of one execution decides on nothing of another.
 SELECT noetl.execute('turns/two') AS one, noetl.execute('turns/two') AS other \gset
