@@ -149,12 +149,19 @@ SELECT turns_noted(:one, 100) >= 0;
 SELECT turns_noted(:one, 2500) < 65000;
 ROLLBACK;
 
--- An event of nobody's step is not taken from a role that has no right to the execution.
+-- An event of no step is not taken from a role that has no right to the execution.
 CREATE ROLE regress_turns;
 GRANT INSERT ON noetl.event TO regress_turns;
 SET ROLE regress_turns;
 SELECT turns_error(format('INSERT INTO noetl.event (execution_id, event_type, worker_id) VALUES (%s, ''action_completed'', ''w'')', :one));
 RESET ROLE;
+-- Nor is one about a task that is leased, if it names no worker.
+SELECT queue_id AS task, execution_id = :one AS one FROM noetl.lease('w', types => '{turns}') \gset leased_
+SELECT :'leased_one';
+SET ROLE regress_turns;
+SELECT turns_error(format('INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (%s, ''action_completed'', ''a'')', :one));
+RESET ROLE;
+SELECT noetl.release(:leased_task, 'w');
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:one, :other]) AS id;
 
 -- An error whose text looks like a name with a colon gets no advice about params, and neither does
