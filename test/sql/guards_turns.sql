@@ -131,6 +131,16 @@ SELECT noetl.enqueue_next(:one);
 SELECT node_name FROM noetl.queue WHERE execution_id = :other;
 SELECT noetl.enqueue_next(:other);
 SELECT node_name FROM noetl.queue WHERE execution_id = :other;
+-- While an end waits for its decision, what comes after it is not judged yet.
+SELECT noetl.execute('turns/two') AS id \gset
+SET noetl.broker = off;
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'execution_cancelled');
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'action_completed', 'a');
+SELECT event_type, meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND event_type IN ('execution_cancelled', 'action_completed') ORDER BY event_id;
+RESET noetl.broker;
+SELECT noetl.enqueue_next(:id);
+SELECT event_type, meta ->> 'ignored' FROM noetl.event WHERE execution_id = :id AND event_type IN ('execution_cancelled', 'action_completed') ORDER BY event_id;
+
 -- What a transaction notes of its events it forgets when they are decided on.
 CREATE FUNCTION turns_memory() RETURNS bigint LANGUAGE sql AS $$
     SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext'
