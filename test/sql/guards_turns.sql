@@ -126,6 +126,9 @@ SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:one, :other]) AS id;
 SELECT noetl.execute('turns/two') AS one, noetl.execute('turns/two') AS other \gset
 SET noetl.broker = off;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'action_completed', 'a');
+-- Neither does who looks for work, while the broker is off.
+SELECT count(*) FROM noetl.lease('w', types => '{turns_none}');
+SELECT node_name FROM noetl.queue WHERE execution_id = :other;
 RESET noetl.broker;
 SELECT noetl.enqueue_next(:one);
 SELECT node_name FROM noetl.queue WHERE execution_id = :other;
