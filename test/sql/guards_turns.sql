@@ -42,6 +42,22 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 't
 SELECT count(*) FROM noetl.slot WHERE name = 'turns_limited';
 SET client_min_messages = error;
 
+-- Who looks for work does some of what is due, and who asks for it the rest.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: turns/late
+timeout: 0.01
+workflow:
+- {step: a, type: turns, code: x}
+$$) > 0;
+SELECT count(noetl.execute('turns/late')) FROM generate_series(1, 80);
+SELECT pg_sleep(0.02);
+SELECT count(*) FROM noetl.lease('w', types => '{turns_none}');
+SELECT count(*) <= 32 FROM noetl.execution WHERE path = 'turns/late' AND status = 'FAILED';
+SELECT noetl.enqueue_next() >= 0;
+SELECT status, count(*) FROM noetl.execution WHERE path = 'turns/late' GROUP BY 1;
+
 -- A task that there is no room for when it is to be done again is skipped, too.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
