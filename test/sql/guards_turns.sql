@@ -197,6 +197,13 @@ SET ROLE regress_turns;
 SELECT turns_error(format('INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (%s, ''action_completed'', ''a'')', :one));
 RESET ROLE;
 SELECT noetl.release(:leased_task, 'w');
+-- Nor does a lease give the right to say what is not about its task.
+GRANT EXECUTE ON FUNCTION noetl.lease TO regress_turns;
+SET ROLE regress_turns;
+SELECT queue_id AS task FROM noetl.lease('w', types => '{turns}') \gset leased_
+SELECT turns_error(format('INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id) VALUES (%s, ''execution_cancelled'', ''a'', ''w'')', :one));
+RESET ROLE;
+SELECT noetl.release(:leased_task, 'w');
 SELECT noetl.cancel(:one);
 
 -- An error whose text looks like a name with a colon gets no advice about params, and neither does
@@ -249,6 +256,38 @@ SET ROLE regress_turns;
 SELECT noetl.execute('turns/slow') > 0;
 RESET ROLE;
 
+-- What the broker writes is not taken for a client's where a user has made a trigger.
+CREATE FUNCTION turns_seen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER turns_seen BEFORE INSERT ON noetl.event FOR EACH ROW EXECUTE FUNCTION turns_seen();
+SET ROLE regress_turns;
+SELECT noetl.execute('turns/level') AS id \gset
+RESET ROLE;
+DROP TRIGGER turns_seen ON noetl.event;
+SELECT status FROM noetl.execution WHERE execution_id = :id;
+
+-- An error that goes away by itself is the writer's at once: the rule does not try again.
+CREATE SEQUENCE turns_tries;
+CREATE FUNCTION turns_busy() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('public.turns_tries');
+    RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure';
+END $$;
+CREATE TABLE turns_watched (id int);
+SELECT noetl.on_change('turns_watched', 'turns/two') IS NOT NULL;
+CREATE TRIGGER turns_busy BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_start') EXECUTE FUNCTION turns_busy();
+SELECT turns_error('INSERT INTO turns_watched VALUES (1)');
+DROP TRIGGER turns_busy ON noetl.event;
+SELECT last_value FROM turns_tries;
+SELECT count(*) FROM noetl.change_failure;
+
+-- A transaction with a snapshot of its own sees its own events, also those of the same statement.
+SELECT noetl.execute('turns/two') AS id \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'turns_one'), (:id, 'turns_other');
+COMMIT;
+SELECT count(*) FROM noetl.event WHERE execution_id = :id AND event_type LIKE 'turns%';
+SELECT noetl.cancel(:id);
+
 -- A statement has the isolation level of the transaction that it is part of.
 SET ROLE regress_turns;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
@@ -263,7 +302,8 @@ SELECT count(*) FROM noetl.execution x CROSS JOIN LATERAL noetl.verify(x.executi
 DELETE FROM noetl.event USING noetl.execution x WHERE x.execution_id = event.execution_id AND x.path LIKE 'turns/%';
 DELETE FROM noetl.workload USING noetl.execution x WHERE x.execution_id = workload.execution_id AND x.path LIKE 'turns/%';
 DELETE FROM noetl.execution WHERE path LIKE 'turns/%';
-DROP TABLE turns_saved, turns_slow;
-DROP FUNCTION turns_slow, turns_refuse, turns_raise, turns_noted, turns_memory, turns_error;
+DROP TABLE turns_saved, turns_slow, turns_watched;
+DROP SEQUENCE turns_tries;
+DROP FUNCTION turns_busy, turns_seen, turns_slow, turns_refuse, turns_raise, turns_noted, turns_memory, turns_error;
 DROP OWNED BY regress_turns;
 DROP ROLE regress_turns;
