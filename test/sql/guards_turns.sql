@@ -273,11 +273,12 @@ BEGIN
     RAISE EXCEPTION 'busy' USING ERRCODE = 'serialization_failure';
 END $$;
 CREATE TABLE turns_watched (id int);
-SELECT noetl.on_change('turns_watched', 'turns/two') IS NOT NULL;
+SELECT noetl.on_change('turns_watched', 'turns/two', name => 'turns');
 CREATE TRIGGER turns_busy BEFORE INSERT ON noetl.event FOR EACH ROW WHEN (new.event_type = 'execution_start') EXECUTE FUNCTION turns_busy();
 SELECT turns_error('INSERT INTO turns_watched VALUES (1)');
 DROP TRIGGER turns_busy ON noetl.event;
 SELECT last_value FROM turns_tries;
+SELECT noetl.off_change('turns');
 SELECT count(*) FROM noetl.change_failure;
 
 -- A transaction with a snapshot of its own sees its own events, also those of the same statement.
