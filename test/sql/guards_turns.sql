@@ -150,6 +150,15 @@ SELECT noetl.enqueue_next(:one);
 SELECT node_name FROM noetl.queue WHERE execution_id = :other;
 SELECT noetl.enqueue_next(:other);
 SELECT node_name FROM noetl.queue WHERE execution_id = :other;
+-- Nor does it resume the tasks of others whose pause is over.
+SELECT noetl.execute('turns/two') AS id \gset
+SELECT noetl.pause_tasks('turns/two', until => clock_timestamp() + interval '10 ms') > 0;
+SELECT pg_sleep(0.02);
+SELECT noetl.enqueue_next(:one);
+SELECT status FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.enqueue_next() >= 0;
+SELECT status FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
 -- Who asks for all that is due has it decided on although the broker is off.
 SET noetl.broker = off;
 INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:other, 'action_completed', 'b');
