@@ -32,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "store/constraint.h"
@@ -748,12 +749,39 @@ update_plain(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlo
 		index_add_row(store, table, new, indexes, true);
 }
 
+/*
+ * Locks the row that triggers of users are about to be shown before it is changed.  The
+ * server does that, too, but with the command that the executor has begun with; and of a
+ * row that has been changed meanwhile it takes the newest version, for which it asks a plan
+ * that a store does not have.
+ */
+static void
+lock_for_triggers(Store *store, StoreTable *table, ItemPointerData tid)
+{
+	EState	   *estate = store->estate;
+	TupleTableSlot *slot = table_slot_create(table->relation, NULL);
+	TM_FailureData failure;
+	TM_Result	result;
+
+	/* marked as used: what a trigger changes is changed by a later command */
+	estate->es_output_cid = GetCurrentCommandId(true);
+	result = table_tuple_lock(table->relation, &tid, SnapshotAny, slot,
+							  estate->es_output_cid, LockTupleExclusive, LockWaitBlock, 0,
+							  &failure);
+	ExecDropSingleTupleTableSlot(slot);
+	if (result != TM_Ok)
+		elog(ERROR, "tuple concurrently %s", result == TM_Deleted ? "deleted" : "updated");
+}
+
 /* Replaces the row in "old" as the executor does, with all its triggers. */
 static void
 update_row(Store *store, StoreTable *table, TupleTableSlot *old, TupleTableSlot *new)
 {
+	const TriggerDesc *triggers = table->result_rel->ri_TrigDesc;
 	EPQState	epq;
 
+	if (triggers != NULL && triggers->trig_update_before_row)
+		lock_for_triggers(store, table, old->tts_tid);
 	store_open_indexes(store, table);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
@@ -787,10 +815,13 @@ store_write_update(Store *store, StoreTable *table, TupleTableSlot *old,
 void
 store_write_delete(Store *store, StoreTable *table, TupleTableSlot *old)
 {
+	const TriggerDesc *triggers = table->result_rel->ri_TrigDesc;
 	EPQState	epq;
 
 	note_change(store, table, old, NULL);
 	prepare_write(store, table);
+	if (triggers != NULL && triggers->trig_delete_before_row)
+		lock_for_triggers(store, table, old->tts_tid);
 	EvalPlanQualInit(&epq, store->estate, NULL, NIL, -1
 #if PG_VERSION_NUM >= 160000
 					 ,NIL

@@ -120,5 +120,51 @@ SELECT * FROM story('triggers/two');
 SELECT * FROM noetl.verify(:x);
 DROP TRIGGER s1 ON noetl.event;
 DELETE FROM noetl.queue;
-DROP FUNCTION told, hear, hear_row, hear_rows, keep_out, audit;
+
+-- A trigger before a change hears of rows that the same transaction has written.
+CREATE TRIGGER q BEFORE UPDATE OR DELETE ON noetl.queue FOR EACH ROW EXECUTE FUNCTION hear_row();
+CREATE TRIGGER e BEFORE UPDATE ON noetl.event FOR EACH ROW EXECUTE FUNCTION hear_row();
+CREATE TRIGGER x BEFORE UPDATE ON noetl.execution FOR EACH ROW EXECUTE FUNCTION hear_row();
+BEGIN;
+SELECT noetl.execute('triggers/two') AS x \gset
+SELECT queue_id AS task FROM noetl.lease('w') \gset
+SELECT noetl.release(:task, 'w');
+SELECT noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w');
+SELECT told();
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:x, 'action_completed', 'a');
+SELECT regexp_replace(told(), '^event_\w+', 'event');
+SELECT noetl.cancel(:x);
+SELECT told();
+COMMIT;
+SELECT * FROM story('triggers/two');
+SELECT * FROM noetl.verify(:x);
+DROP TRIGGER q ON noetl.queue;
+DROP TRIGGER e ON noetl.event;
+DROP TRIGGER x ON noetl.execution;
+
+-- What it returns is stored, and null leaves the row as it is.
+CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.lease_until := ''2100-01-01''; RETURN NEW; END';
+CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER l BEFORE UPDATE ON noetl.queue FOR EACH ROW WHEN (NEW.status = 'leased') EXECUTE FUNCTION later();
+CREATE TRIGGER s BEFORE UPDATE ON noetl.queue FOR EACH ROW WHEN (NEW.status = 'queued') EXECUTE FUNCTION stay();
+SELECT noetl.execute('triggers/two') AS x \gset
+BEGIN;
+SELECT queue_id AS task FROM noetl.lease('w') \gset
+SELECT count(noetl.release(:task, 'w'));
+COMMIT;
+SELECT node_name, status, worker_id, lease_until = '2100-01-01' AS later FROM noetl.queue;
+DROP TRIGGER l ON noetl.queue;
+DROP TRIGGER s ON noetl.queue;
+
+-- A trigger of a statement cannot change the row that the statement is about to change.
+CREATE FUNCTION ahead() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE noetl.queue SET worker_id = ''v''; RETURN NULL; END';
+CREATE TRIGGER q BEFORE UPDATE ON noetl.queue FOR EACH ROW EXECUTE FUNCTION hear_row();
+CREATE TRIGGER a BEFORE UPDATE ON noetl.queue FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ahead();
+SELECT noetl.release(:task, 'w');
+DROP TRIGGER a ON noetl.queue;
+SELECT noetl.release(:task, 'w');
+DROP TRIGGER q ON noetl.queue;
+SELECT noetl.cancel(:x);
+SELECT * FROM noetl.verify(:x);
+DROP FUNCTION told, hear, hear_row, hear_rows, keep_out, audit, later, stay, ahead;
 DROP TABLE heard;
