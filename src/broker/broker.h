@@ -39,8 +39,12 @@ typedef struct ValueSource
 	 */
 	void		(*step_value) (void *arg, const Step *step, int visit, int64 before,
 							   StepValue *value);
-	/* the meta of an event; false: it has none */
-	bool		(*event_meta) (void *arg, int64 event_id, JsonbValue *meta);
+	/* the meta of an event; false: it has none.  catalog_id, or NULL, gets the version
+	 * of the playbook that the event is of; 0: unknown */
+	bool		(*event_meta) (void *arg, int64 event_id, JsonbValue *meta,
+							   int64 *catalog_id);
+	/* the maps of steps (JsonbValue *) of the migrations since an event, the oldest first */
+	List	   *(*step_maps) (void *arg, int64 since);
 	bool		(*workload) (void *arg, JsonbValue *workload);
 	/* how far a visit of an iterator has come since the event that began its attempt */
 	void		(*progress) (void *arg, const char *step_name, int visit, int64 since,

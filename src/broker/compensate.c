@@ -193,7 +193,7 @@ find_compensable(BrokerState *state, int64 event_id, JsonbValue *value)
 			*value = ((StepCompletion *) lfirst(lc))->compensate;
 			return true;
 		}
-	return state->values.event_meta(state->values.arg, event_id, &meta) &&
+	return state->values.event_meta(state->values.arg, event_id, &meta, NULL) &&
 		json_get(&meta, "compensate", value);
 }
 
@@ -317,7 +317,7 @@ static bool
 find_plan(BrokerState *state, int64 event_id, JsonbValue *plan)
 {
 	if (state->compensating == NULL || state->compensating->event_id != event_id)
-		return state->values.event_meta(state->values.arg, event_id, plan);
+		return state->values.event_meta(state->values.arg, event_id, plan, NULL);
 	json_from_jsonb(state->compensating->meta, plan);
 	return true;
 }
@@ -353,7 +353,7 @@ compensation_ended(BrokerState *state, const Run *run, bool success, int64 cause
 
 	if (run->compensates != NULL)
 		json_from_jsonb(run->compensates, &meta);
-	else if (!state->values.event_meta(state->values.arg, run->started_event_id, &meta))
+	else if (!state->values.event_meta(state->values.arg, run->started_event_id, &meta, NULL))
 		json_null(&meta);
 	(void) json_get_int(&meta, "compensating", &event_id);
 	(void) json_get_int(&meta, "number", &number);

@@ -49,6 +49,7 @@ emit_step_started(BrokerState *state, Run *run)
 	event->meta = run->compensates != NULL ? run->compensates :
 		lineage_meta(state->playbook, lineage_of(state, run));
 	run->started_event_id = event->event_id;
+	run->started_in = event->catalog_id;
 	run->released_by = event->parent_event_id;
 	return event;
 }

@@ -7,7 +7,8 @@
  *
  * An arrival carries the lineage of the run that it comes from, that run's own
  * visit included.  A run has the newest of each step of all its arrivals.  Its
- * step_started says so in meta.sees, from where it is read when the run ends.
+ * step_started says so in meta.sees, from where it is read when the run ends.  If a
+ * migration has renamed steps meanwhile, the maps of steps lead to their new names.
  */
 #include "common/common.h"
 
@@ -21,15 +22,86 @@ merge(const Playbook *playbook, int *lineage, const int *other)
 		lineage[i] = Max(lineage[i], other[i]);
 }
 
+/* Returns the tracked step that a step of an older version has become; NULL: there is none. */
+static const Step *
+renamed_step(const Playbook *playbook, const List *maps, const char *name)
+{
+	ListCell   *lc;
+	int			step;
+
+	foreach(lc, maps)
+	{
+		const char *mapped = json_get_text((JsonbValue *) lfirst(lc), name);
+
+		if (mapped != NULL)
+			name = mapped;
+	}
+	step = playbook_find_step(playbook, name, strlen(name));
+	return step >= 0 && playbook->steps[step].tracked >= 0 ? &playbook->steps[step] : NULL;
+}
+
+/* Reads the member "sees" of an object that has the names of an older version. */
+static const int *
+read_renamed(const Playbook *playbook, const List *maps, const JsonbValue *object)
+{
+	int		   *lineage = palloc0(sizeof(int) * playbook->ntracked);
+	JsonbValue	visits;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (!json_get(object, "sees", &visits) || !json_is_object(&visits))
+		return lineage;
+	it = json_walk(&visits);
+	while (json_next_member(&it, &key, &value))
+	{
+		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
+		const Step *step = renamed_step(playbook, maps, name);
+		int64		visit;
+
+		if (step != NULL && json_get_int(&visits, name, &visit) &&
+			visit > 0 && visit <= PG_INT32_MAX)
+			lineage[step->tracked] = Max(lineage[step->tracked], (int) visit);
+	}
+	return lineage;
+}
+
+/* Returns whether the execution has another version than it had when a run started. */
+static bool
+has_migrated(const BrokerState *state, const Run *run)
+{
+	return run->started_in != 0 && run->started_in != state->playbook->catalog_id;
+}
+
 /* What the log says of a run that has started. */
 static const int *
-read_started(BrokerState *state, int64 started_event_id)
+read_started(BrokerState *state, Run *run)
 {
 	JsonbValue	meta;
 
-	if (!state->values.event_meta(state->values.arg, started_event_id, &meta))
+	if (!state->values.event_meta(state->values.arg, run->started_event_id, &meta,
+								  &run->started_in))
 		return lineage_read(state->playbook, NULL);
-	return lineage_read(state->playbook, &meta);
+	if (!has_migrated(state, run))
+		return lineage_read(state->playbook, &meta);
+	return read_renamed(state->playbook,
+						state->values.step_maps(state->values.arg, run->started_event_id),
+						&meta);
+}
+
+/*
+ * Returns the event before which the values of the visits were stored that a run descends
+ * from; 0: now.  Those of steps that a migration has renamed came with it.
+ */
+int64
+lineage_before(BrokerState *state, Run *run)
+{
+	JsonbValue	meta;
+
+	if (run->started_event_id != 0 && run->started_in == 0)
+		(void) state->values.event_meta(state->values.arg, run->started_event_id, &meta,
+										&run->started_in);
+	return has_migrated(state, run) ? 0 : run->started_event_id;
 }
 
 /*
@@ -47,7 +119,7 @@ lineage_of(BrokerState *state, Run *run)
 		return run->lineage;
 	if (run->arrivals == NIL && run->started_event_id != 0)
 	{
-		run->lineage = read_started(state, run->started_event_id);
+		run->lineage = read_started(state, run);
 		return run->lineage;
 	}
 	all_arrivals(state, run);

@@ -21,6 +21,12 @@ extern const int *lineage_after(BrokerState *state, Run *run);
 /* The newest visit of a step in a lineage; 0: none, or the step is not tracked. */
 extern int	lineage_visit(const int *lineage, const Step *step);
 
+/*
+ * The event before which the values were stored that a run sees of the visits it descends
+ * from; 0: now.
+ */
+extern int64 lineage_before(BrokerState *state, Run *run);
+
 /* Adds the member "sees", {step: visit}, to an object; nothing where there is no visit. */
 extern void lineage_write(const Playbook *playbook, const int *lineage, JsonBuilder *builder);
 

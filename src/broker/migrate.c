@@ -11,6 +11,8 @@
  */
 #include "common/common.h"
 
+#include "miscadmin.h"
+
 #include "broker/internal.h"
 
 /* Reads the map of steps of an execution_migrated, which has a context; null: there is none. */
@@ -97,9 +99,78 @@ migrate_runs(const Migration *migration, List *runs)
 	}
 }
 
-/* Carries the values of steps that have another name in the new version. */
+/* Carries a value of a step that has another name in the new version; newest: its last. */
 static void
-carry_values(BrokerState *state, const Event *event)
+carry_value(BrokerState *state, const Event *event, const Step *old, int step,
+			const StepValue *value, bool newest)
+{
+	Event	   *carried = emit(state, EVENT_STEP_CARRIED, &state->playbook->steps[step],
+							   value->visit, event->event_id);
+	JsonBuilder builder;
+	JsonbValue	meta;
+
+	carried->result = json_to_jsonb(&value->envelope);
+	json_begin_object(&builder);
+	json_add_text(&builder, "was", old->name);
+	json_end_object(&builder, &meta);
+	carried->meta = json_to_jsonb(&meta);
+	if (newest)
+		scope_set_newest_value(state, step, value->visit, carried->event_id, &value->envelope);
+	else
+		scope_set_step_value(state, step, value->visit, carried->event_id, &value->envelope);
+}
+
+/* Returns the visits of a step that live runs descend from, in ascending order. */
+static List *
+seen_visits(BrokerState *state, const Step *step)
+{
+	List	   *visits = NIL;
+	ListCell   *lc;
+
+	if (step->tracked < 0)
+		return NIL;
+	foreach(lc, state->runs)
+	{
+		int			visit = lineage_visit(lineage_of(state, (Run *) lfirst(lc)), step);
+
+		if (visit > 0)
+			visits = lappend_int(visits, visit);
+	}
+	list_sort(visits, list_int_cmp);
+	return visits;
+}
+
+/*
+ * Carries the values of a step that has another name in the new version: those that live
+ * runs see, and the newest at last.
+ */
+static void
+carry_values(BrokerState *state, const Event *event, const Step *old, int step)
+{
+	StepValue	newest;
+	StepValue	value;
+	int			before = 0;
+	ListCell   *lc;
+
+	state->values.step_value(state->values.arg, old, 0, 0, &newest);
+	if (!newest.found)
+		return;
+	foreach(lc, seen_visits(state, &state->playbook->steps[step]))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (lfirst_int(lc) == before || lfirst_int(lc) == newest.visit)
+			continue;
+		before = lfirst_int(lc);
+		state->values.step_value(state->values.arg, old, before, 0, &value);
+		if (value.found)
+			carry_value(state, event, old, step, &value, false);
+	}
+	carry_value(state, event, old, step, &newest, true);
+}
+
+/* Carries the values of all steps that have another name in the new version. */
+static void
+carry_renamed(BrokerState *state, const Event *event)
 {
 	const Migration *migration = state->migration;
 
@@ -107,25 +178,11 @@ carry_values(BrokerState *state, const Event *event)
 	{
 		Step		old = migration->from->steps[i];
 		int			step = migrate_step(migration, i);
-		StepValue	value;
-		Event	   *carried;
-		JsonBuilder builder;
-		JsonbValue	meta;
 
 		if (step < 0 || strcmp(old.name, migration->to->steps[step].name) == 0)
 			continue;
 		old.index = -1;			/* it is none of the playbook's */
-		state->values.step_value(state->values.arg, &old, 0, 0, &value);
-		if (!value.found)
-			continue;
-		carried = emit(state, EVENT_STEP_CARRIED, &migration->to->steps[step], value.visit,
-					   event->event_id);
-		carried->result = json_to_jsonb(&value.envelope);
-		json_begin_object(&builder);
-		json_add_text(&builder, "was", old.name);
-		json_end_object(&builder, &meta);
-		carried->meta = json_to_jsonb(&meta);
-		scope_set_step_value(state, step, value.visit, carried->event_id, &value.envelope);
+		carry_values(state, event, &old, step);
 	}
 }
 
@@ -139,13 +196,17 @@ compare_runs(const ListCell *a, const ListCell *b)
 	return left->step != right->step ? left->step - right->step : left->visit - right->visit;
 }
 
-/* execution_migrated: gives the live runs their places in the new version. */
+/*
+ * execution_migrated: gives the live runs their places in the new version.  All that have
+ * another row there give the old one up before the first new one is written: two may
+ * change their names.
+ */
 void
 migrate_state(BrokerState *state, const Event *event)
 {
 	ListCell   *lc;
 
-	carry_values(state, event);
+	carry_renamed(state, event);
 	list_sort(state->runs, compare_runs);
 	foreach(lc, state->runs)
 	{
@@ -161,6 +222,13 @@ migrate_state(BrokerState *state, const Event *event)
 			decision_add(state, DECIDE_FORGET, run);
 			run->stored = false;
 		}
+	}
+	foreach(lc, state->runs)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->is_task)
+			continue;
 		if (run->state != RUN_WAITING)
 			decision_add(state, DECIDE_KEEP, run);
 		else

@@ -185,6 +185,7 @@ typedef struct Run
 
 	/* all but waiting runs */
 	int64		started_event_id;
+	int64		started_in;		/* the version (catalog_id) of that event; 0: not read yet */
 	int64		released_by;	/* the event that let it start */
 	int			attempts;		/* how often it was leased, or has failed */
 	int			lost;			/* how many of these leases have run out */

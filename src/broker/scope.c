@@ -120,19 +120,18 @@ seen_value(Scope *scope, int index)
 	visit = lineage_visit(lineage_of(state, run), step);
 	if (visit > 0)
 	{
-		value = visit_value(state, index, visit, run->started_event_id);
+		value = visit_value(state, index, visit, lineage_before(state, run));
 		if (value->found)
 			return value;
 	}
 	return scope_step_value(state, index);
 }
 
-/* Notes the value of a visit that has ended: it need not be read back. */
-void
-scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
-					 const JsonbValue *envelope)
+/* Notes the value of a visit under a key of find_known(). */
+static void
+note_value(BrokerState *state, int step, int key, int visit, int64 event_id,
+		   const JsonbValue *envelope)
 {
-	int			key = state->playbook->steps[step].parallel ? visit : 0;
 	KnownValue *known = find_known(state, step, key);
 
 	if (known == NULL)
@@ -142,6 +141,24 @@ scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
 	known->value.event_id = event_id;
 	known->value.envelope = *envelope;
 	result_value(envelope, &known->value.value);
+}
+
+/* Notes the value of a visit that has ended: it need not be read back. */
+void
+scope_set_step_value(BrokerState *state, int step, int visit, int64 event_id,
+					 const JsonbValue *envelope)
+{
+	note_value(state, step, state->playbook->steps[step].parallel ? visit : 0, visit, event_id,
+			   envelope);
+}
+
+/* Notes the value of a visit that is the newest from now on, whatever came before. */
+void
+scope_set_newest_value(BrokerState *state, int step, int visit, int64 event_id,
+					   const JsonbValue *envelope)
+{
+	scope_set_step_value(state, step, visit, event_id, envelope);
+	note_value(state, step, 0, visit, event_id, envelope);
 }
 
 /* Builds "job": {"id", "uuid", "execution_id", "node_id"} of the step at hand. */

@@ -66,6 +66,10 @@ extern StepValue *scope_step_value(BrokerState *state, int step);
 extern void scope_set_step_value(BrokerState *state, int step, int visit,
 								 int64 event_id, const JsonbValue *envelope);
 
+/* The same, of a value that is the newest whatever came before. */
+extern void scope_set_newest_value(BrokerState *state, int step, int visit,
+								   int64 event_id, const JsonbValue *envelope);
+
 /*
  * Finds the value of one name, for queue.context.  *is_step: it is the value of a
  * step, which came in *envelope (or null).

@@ -58,16 +58,29 @@ step_value(void *arg, const Step *step, int visit, int64 before, StepValue *valu
 
 /* ValueSource.event_meta */
 static bool
-event_meta(void *arg, int64 event_id, JsonbValue *meta)
+event_meta(void *arg, int64 event_id, JsonbValue *meta, int64 *catalog_id)
 {
 	ValueContext *context = (ValueContext *) arg;
 	Event		event;
 
-	if (!store_get_event(context->store, context->execution_id, event_id, &event) ||
-		event.meta == NULL)
+	if (!store_get_event(context->store, context->execution_id, event_id, &event))
+		return false;
+	if (catalog_id != NULL)
+		*catalog_id = event.catalog_id;
+	if (event.meta == NULL)
 		return false;
 	json_from_jsonb(event.meta, meta);
 	return true;
+}
+
+/* ValueSource.step_maps */
+static List *
+step_maps(void *arg, int64 since)
+{
+	ValueContext *context = (ValueContext *) arg;
+
+	return store_step_maps(context->store, context->execution_id, context->state->path, since,
+						   DT_NOEND);
 }
 
 /* ValueSource.workload */
@@ -380,6 +393,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.arrivals = arrivals,
 		.step_value = step_value,
 		.event_meta = event_meta,
+		.step_maps = step_maps,
 		.workload = workload,
 		.progress = progress,
 		.iteration_results = iteration_results,

@@ -116,6 +116,8 @@ engine_migrate(Store *store, const Execution *execution, int64 catalog_id, int v
 	json_add(&builder, "step_map", &value);
 	json_end_object(&builder, &value);
 	event.context = json_to_jsonb(&value);
+	/* by its result it is found when the names in older events are read */
+	event.result = JB_ROOT_COUNT(map) > 0 ? map : NULL;
 	event.meta = request_meta(NULL, 0);
 	request_store(store, &event);
 	(void) evaluate_resumed(store, &event, execution, NIL);

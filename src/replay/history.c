@@ -36,16 +36,29 @@ past_visit_value(Replay *replay, const Step *step, int visit, int64 before, Step
 
 /* ValueSource.event_meta */
 static bool
-past_event_meta(void *arg, int64 event_id, JsonbValue *meta)
+past_event_meta(void *arg, int64 event_id, JsonbValue *meta, int64 *catalog_id)
 {
 	Replay	   *replay = (Replay *) arg;
 	Event		event;
 
-	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
-		event.meta == NULL)
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event))
+		return false;
+	if (catalog_id != NULL)
+		*catalog_id = event.catalog_id;
+	if (event.meta == NULL)
 		return false;
 	json_from_jsonb(event.meta, meta);
 	return true;
+}
+
+/* ValueSource.step_maps */
+static List *
+past_step_maps(void *arg, int64 since)
+{
+	Replay	   *replay = (Replay *) arg;
+
+	return store_step_maps(replay->store, replay->execution_id, replay->model->execution.path,
+						   since, replay->places[replay->here].created_at);
 }
 
 /* ValueSource.step_value */
@@ -560,6 +573,7 @@ past_init(Replay *replay, BrokerState *state)
 	static const ValueSource source = {
 		.step_value = past_step_value,
 		.event_meta = past_event_meta,
+		.step_maps = past_step_maps,
 		.workload = past_workload,
 		.progress = past_progress,
 		.iteration_results = past_iteration_results,

@@ -810,7 +810,7 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 
 /*
  * Notes where the value of a step is: that of the newest event counts, of a
- * parallel step that of the visit with the highest number.
+ * parallel step that of the visit with the highest number since one was carried.
  */
 static void
 note_value(Model *model, int step, const Event *event)
@@ -819,7 +819,8 @@ note_value(Model *model, int step, const Event *event)
 
 	if (!event_type_carries_value(event->type) || event->item_in_node_id ||
 		value->created_at >= event->created_at ||
-		(model->playbook->steps[step].parallel && Max(event->visit, 1) < value->visit))
+		(model->playbook->steps[step].parallel && Max(event->visit, 1) < value->visit &&
+		 event->type != EVENT_STEP_CARRIED))
 		return;
 	value->created_at = event->created_at;
 	value->event_id = event->event_id;

@@ -34,11 +34,15 @@ past_step_value(void *arg, const Step *step, int visit, int64 before, StepValue 
 
 /* ValueSource.event_meta */
 static bool
-past_event_meta(void *arg, int64 event_id, JsonbValue *meta)
+past_event_meta(void *arg, int64 event_id, JsonbValue *meta, int64 *catalog_id)
 {
 	const Event *event = log_find((SimExecution *) arg, event_id);
 
-	if (event == NULL || event->meta == NULL)
+	if (event == NULL)
+		return false;
+	if (catalog_id != NULL)
+		*catalog_id = event->catalog_id;
+	if (event->meta == NULL)
 		return false;
 	json_from_jsonb(event->meta, meta);
 	return true;

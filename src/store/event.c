@@ -439,8 +439,8 @@ read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
 
 /*
  * Returns when the visit began whose value an event sets: at its step_started, to
- * which parents lead.  A visit without one began when it ended.  What ended before
- * that is of an earlier visit.  DT_NOBEGIN: the parents that a client gave do not
+ * which parents lead.  A visit without one began when it ended, or was carried.  What
+ * ended before that is of an earlier visit, or of what had the step's name before.  DT_NOBEGIN: the parents that a client gave do not
  * tell.
  */
 static TimestampTz
@@ -460,7 +460,7 @@ visit_begun_at(Store *store, const Event *value)
 			return event.created_at;
 		ends_step = event_id == value->event_id &&
 			(event.type == EVENT_STEP_COMPLETED || event.type == EVENT_STEP_SKIPPED ||
-			 event.type == EVENT_STEP_FAILED);
+			 event.type == EVENT_STEP_FAILED || event.type == EVENT_STEP_CARRIED);
 		event_id = event.parent_event_id;
 	}
 	return DT_NOBEGIN;
@@ -508,4 +508,45 @@ store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
 		begun_at = visit_begun_at(store, &event);
 	}
 	store_scan_close(&scan);
+}
+
+/*
+ * Returns the maps of steps of migrations (store/store.h).  A migration that renames steps
+ * has a result, so it is among the result-bearing events, under the path of the playbook.
+ */
+List *
+store_step_maps(Store *store, int64 execution_id, const char *path, int64 since,
+				TimestampTz until)
+{
+	StoreScan	scan;
+	ScanKeyData keys[4];
+	List	   *maps = NIL;
+
+	store_scan_open(&scan, store, store_event_table(store, execution_id),
+					REL_EVENT_RESULT_IDX, SnapshotSelf, 4, ForwardScanDirection);
+	store_key_int64(&keys[0], 1, execution_id);
+	store_key_text(&keys[1], 2, scan.index->rd_indcollation[1], path);
+	ScanKeyInit(&keys[2], 3, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+				TimestampTzGetDatum(id_time(since)));
+	ScanKeyInit(&keys[3], 3, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(until));
+	index_rescan(scan.scan, keys, 4, NULL, 0);
+	while (store_scan_next(&scan))
+	{
+		Event		event;
+		JsonbValue	context;
+		JsonbValue *map = palloc(sizeof(JsonbValue));
+
+		store_read_event_head(scan.slot, &event);
+		if (event.type != EVENT_EXECUTION_MIGRATED || event.event_id <= since)
+			continue;
+		store_read_event(scan.slot, &event);
+		if (event.ignored || event.context == NULL)
+			continue;
+		json_from_jsonb(event.context, &context);
+		if (json_get(&context, "step_map", map))
+			maps = lappend(maps, map);
+	}
+	store_scan_close(&scan);
+	return maps;
 }

@@ -312,6 +312,13 @@ typedef struct ValueQuery
 extern void store_step_value(Store *store, int64 execution_id, const ValueQuery *query,
 							 StepValue *value);
 
+/*
+ * Returns the maps of steps (JsonbValue *) with which an execution has gone on with other
+ * versions after an event and up to a time, the oldest first.  Empty maps are left out.
+ */
+extern List *store_step_maps(Store *store, int64 execution_id, const char *path, int64 since,
+							 TimestampTz until);
+
 /* ---------------------------------------------------------------------------
  * Runs (noetl.run: waiting and open steps; noetl.queue: tasks)
  * ---------------------------------------------------------------------------

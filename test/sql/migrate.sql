@@ -484,3 +484,108 @@ SELECT * FROM noetl.migrate(:next, 1, dry_run => false);
 SELECT noetl.verify(:next);
 SELECT count(*), sum(wrong) FROM migrate_work('{}', 30);
 SELECT status FROM noetl.execution WHERE execution_id = :next;
+
+-- What a queued or leased task descends from keeps its place when its steps are renamed, once or several times: the
+-- branch of a later round begins a step that one branch of each round begins.
+CREATE FUNCTION migrate_tasks(playbook text) RETURNS TABLE (node text, input jsonb) LANGUAGE sql AS $$
+    SELECT regexp_replace(node_id, '^\d+:', ''), action -> 'data' FROM noetl.queue WHERE execution_id = newest(playbook) ORDER BY node_id
+$$;
+CREATE FUNCTION migrate_rebuilt(playbook text) RETURNS bigint LANGUAGE sql AS $$
+    DELETE FROM noetl.run WHERE execution_id = newest(playbook);
+    DELETE FROM noetl.queue WHERE execution_id = newest(playbook) AND status <> 'leased';
+    SELECT noetl.rebuild(newest(playbook));
+    SELECT count(*) FROM noetl.verify(newest(playbook))
+$$;
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/any
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, next: %1$s}
+- {step: b, next: %1$s}
+- {step: %1$s, join: any, type: python, code: x, next: w}
+- {step: w, type: python, code: x, next: [{when: "{{ result.again }}", then: %1$s}]}
+$$, name)) ORDER BY name) FROM unnest('{j,k,m}'::text[]) AS name;
+SELECT noetl.execute('migrate/any', version => 1) > 0 AS started;
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT max(severity) FROM noetl.migrate(newest('migrate/any'), 2, '{"j": "k"}', false);
+SELECT migrate_rebuilt('migrate/any') AS wrong;
+SELECT step, wrong FROM migrate_work('{"w": {"again": true}}', 1);
+SELECT * FROM migrate_tasks('migrate/any');
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT node_name FROM noetl.lease('slow');
+SELECT max(severity) FROM noetl.migrate(newest('migrate/any'), 3, '{"k": "m"}', false);
+SELECT max(severity) FROM noetl.migrate(newest('migrate/any'), 2, '{"m": "k"}', false);
+SELECT max(severity) FROM noetl.migrate(newest('migrate/any'), 3, '{"k": "m"}', false);
+SELECT noetl.complete(queue_id, '{"again": true}', 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/any');
+SELECT step, wrong FROM migrate_work();
+SELECT * FROM migrate_end('migrate/any');
+
+-- Each run goes on seeing the visits that it descends from, under their new names.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/pages
+workflow:
+- {step: start, next: %1$s}
+- {step: %1$s, type: http, url: x, next_mode: inclusive, next: [save, {when: "{{ result.more }}", then: %1$s}]}
+- {step: save, type: saving, on_error: hold, page: "{{ %1$s.page }}", next: {step: log, data: {page: "{{ %1$s.page }}"}}}
+- {step: log, type: logging}
+$$, name)) ORDER BY name) FROM unnest('{fetch,get}'::text[]) AS name;
+SELECT noetl.execute('migrate/pages', version => 1) > 0 AS started;
+SELECT count(noetl.complete(queue_id, '{"page": 1, "more": true}', 'w')) FROM noetl.lease('w', types => '{http}');
+SELECT count(noetl.complete(queue_id, '{"page": 2, "more": true}', 'w')) FROM noetl.lease('w', types => '{http}');
+SELECT count(noetl.complete(queue_id, '{"page": 3, "more": true}', 'w')) FROM noetl.lease('w', types => '{http}');
+SELECT regexp_replace(node_id, '^\d+:', '') AS node FROM noetl.lease('slow', 2, types => '{saving}');
+SELECT noetl.fail(queue_id, 'no room', 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/pages') AND node_id LIKE '%:save';
+SELECT step_name, visit, state FROM noetl.run WHERE execution_id = newest('migrate/pages');
+SELECT max(severity) FROM noetl.migrate(newest('migrate/pages'), 2, '{"fetch": "get"}', false);
+SELECT regexp_replace(node_id, '^\d+:', '') AS node, result, meta ->> 'was' AS was FROM noetl.event
+ WHERE execution_id = newest('migrate/pages') AND event_type = 'step_carried' ORDER BY event_id;
+SELECT migrate_rebuilt('migrate/pages') AS wrong;
+SELECT count(noetl.complete(queue_id, '{"page": 4}', 'w')) FROM noetl.lease('w', types => '{http}');
+SELECT noetl.retry(newest('migrate/pages'));
+SELECT regexp_replace(node_id, '^\d+:', '') AS node, action -> 'page' AS page FROM noetl.queue WHERE execution_id = newest('migrate/pages') ORDER BY 1;
+SELECT count(noetl.complete(queue_id, '{}', 'slow')) FROM noetl.queue WHERE execution_id = newest('migrate/pages') AND worker_id = 'slow';
+SELECT max(severity) FROM noetl.migrate(newest('migrate/pages'), 1, '{"get": "fetch"}', false);
+SELECT count(noetl.complete(queue_id, '{}', 'w')) FROM noetl.lease('w', 9, types => '{saving}');
+SELECT input FROM migrate_tasks('migrate/pages') ORDER BY input;
+SELECT migrate_rebuilt('migrate/pages') AS wrong;
+SELECT count(*), sum(wrong) FROM migrate_work();
+SELECT * FROM migrate_end('migrate/pages');
+
+-- Two steps may change their names, also while both are held.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/swap
+workflow:
+- {step: start, next: [%1$s, %2$s]}
+- {step: %1$s, type: http, url: x, on_error: hold, next: [after_first, {when: "{{ result.more }}", then: %1$s}]}
+- {step: %2$s, type: http, url: x, on_error: hold, next: [after_second, {when: "{{ result.more }}", then: %2$s}]}
+- {step: after_first, type: http, url: x, next: {step: log, data: {first: "{{ %1$s.n }}"}}}
+- {step: after_second, type: http, url: x, next: {step: log, data: {second: "{{ %2$s.n }}"}}}
+- {step: log, join: each, type: logging}
+$$, name, translate(name, 'ab', 'ba'))) ORDER BY name) FROM unnest('{a,b}'::text[]) AS name;
+SELECT noetl.execute('migrate/swap', version => 1) > 0 AS started;
+CREATE FUNCTION migrate_do(playbook text, node text, result jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, result)
+    SELECT newest(playbook), 'action_completed', split_part(node, ':', 1), newest(playbook) || ':' || node, result
+$$;
+SELECT migrate_do('migrate/swap', 'a', '{"n": "a1", "more": true}'), migrate_do('migrate/swap', 'a:2', '{"n": "a2", "more": true}'),
+       migrate_do('migrate/swap', 'b', '{"n": "b1", "more": true}'), migrate_do('migrate/swap', 'b:2', '{"n": "b2", "more": true}');
+SELECT count(*) FROM noetl.lease('slow', 9, types => '{http}');
+SELECT noetl.fail(queue_id, 'no', 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/swap') AND node_name IN ('a', 'b');
+SELECT max(severity) FROM noetl.migrate(newest('migrate/swap'), 2, '{"a": "b", "b": "a"}', false);
+SELECT step_name, visit, state FROM noetl.run WHERE execution_id = newest('migrate/swap') ORDER BY 1;
+SELECT migrate_rebuilt('migrate/swap') AS wrong;
+SELECT noetl.retry(newest('migrate/swap'));
+SELECT * FROM migrate_tasks('migrate/swap');
+SELECT migrate_do('migrate/swap', 'a:3', '{"n": "b3"}'), migrate_do('migrate/swap', 'b:3', '{"n": "a3"}');
+SELECT count(noetl.complete(queue_id, '{}', 'slow')) FROM noetl.queue WHERE execution_id = newest('migrate/swap') AND worker_id = 'slow';
+SELECT count(noetl.complete(queue_id, '{}', 'w')) FROM noetl.lease('w', 9, types => '{http}');
+SELECT input FROM migrate_tasks('migrate/swap') ORDER BY input;
+SELECT count(*), sum(wrong) FROM migrate_work();
+SELECT * FROM migrate_end('migrate/swap');
+DROP FUNCTION migrate_tasks, migrate_rebuilt, migrate_do;
