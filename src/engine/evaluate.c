@@ -579,12 +579,7 @@ migrate_signals(Store *store, int64 execution_id, const Migration *migration)
 	}
 	signals = store_logged_signals(store, execution_id, DT_NOEND);
 	foreach(lc, signals)
-	{
-		const Event *signal = (Event *) lfirst(lc);
-		SignalRow	row = {signal->event_id, signal->node_name, signal->signal_id, false};
-
-		store_keep_signal(store, execution_id, &row);
-	}
+		store_keep_signal(store, execution_id, (SignalRow *) lfirst(lc));
 }
 
 /*
