@@ -255,13 +255,13 @@ is_repeated(const List *signals, const char *id)
 	return false;
 }
 
-/* Adds a signal to a list of them, unless it is ignored or has come before. */
+/* Adds a signal to a list of them, unless it has come before. */
 static List *
 add_signal(List *signals, const Event *event)
 {
 	SignalRow  *row;
 
-	if (event->ignored || is_repeated(signals, event->signal_id))
+	if (is_repeated(signals, event->signal_id))
 		return signals;
 	row = palloc0(sizeof(SignalRow));
 	row->event_id = event->event_id;
@@ -269,6 +269,14 @@ add_signal(List *signals, const Event *event)
 	if (event->signal_id != NULL)
 		row->id = pstrdup(event->signal_id);
 	return lappend(signals, row);
+}
+
+/* Returns whether an event ends a wait: well, or because a transition raised. */
+static bool
+ends_wait(const Event *event)
+{
+	return event->type == EVENT_STEP_COMPLETED || event->type == EVENT_STEP_FAILED ||
+		event->type == EVENT_STEP_HELD;
 }
 
 /* Takes a signal of a list: without an id nothing is left of it. */
@@ -289,14 +297,6 @@ take_signal(List *signals, int64 event_id)
 	return signals;
 }
 
-/* Returns whether an event can be the end of a wait: well, or by a transition that raised. */
-static bool
-may_take(const Event *event)
-{
-	return event->type == EVENT_STEP_COMPLETED || event->type == EVENT_STEP_FAILED ||
-		event->type == EVENT_STEP_HELD;
-}
-
 /*
  * Returns the signals (SignalRow *) of the log, up to a time, that no wait has taken or
  * that have an id: what a wait takes is the parent of the event that ends it.
@@ -314,14 +314,15 @@ store_logged_signals(Store *store, int64 execution_id, TimestampTz until)
 	{
 		MemoryContext old = MemoryContextSwitchTo(memory);
 		Event		event;
-		bool		found = store_get_event_head(store, execution_id, places[i].event_id, &event);
-		bool		comes = found && event.type == EVENT_SIGNAL &&
-			store_get_event(store, execution_id, places[i].event_id, &event);
+		bool		counts;
 
+		counts = store_get_event_head(store, execution_id, places[i].event_id, &event) &&
+			(event.type == EVENT_SIGNAL || (signals != NIL && ends_wait(&event))) &&
+			store_get_event(store, execution_id, places[i].event_id, &event) && !event.ignored;
 		MemoryContextSwitchTo(old);
-		if (comes)
+		if (counts && event.type == EVENT_SIGNAL)
 			signals = add_signal(signals, &event);
-		else if (found && may_take(&event) && signals != NIL)
+		else if (counts)
 			signals = take_signal(signals, event.parent_event_id);
 		MemoryContextReset(memory);
 	}
