@@ -716,19 +716,43 @@ decide_child_end(const Occasion *occasion)
 	return enqueued;
 }
 
+/*
+ * Returns whether an execution that this session decides on has a wait that a signal will
+ * end, once its decisions are written: by what has been decided so far, as its tables are
+ * older.  Such a wait is not there for the next signal.
+ */
+static bool
+claim_wait(Store *store, const EvaluationFrame *frame, const Event *signal)
+{
+	BrokerState state = *frame->state;
+	ValueContext values;
+	Run		   *run;
+
+	values_init(&values, store, &state, true);
+	state.values = values.source;
+	run = state.finished ? NULL : broker_find_wait(&state, signal);
+	if (run != NULL)
+		run->claimed = true;
+	return run != NULL;
+}
+
 /* Returns whether the execution of a signal has a wait that the signal would end. */
 static int
 would_take(const Occasion *occasion)
 {
+	const EvaluationFrame *frame = frame_find_writing(occasion->event->execution_id);
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
-								&execution) &&
-		broker_find_wait(&state, occasion->event) != NULL;
+	if (frame != NULL)
+		taken = claim_wait(store, frame, occasion->event);
+	else
+		taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
+									&execution) &&
+			broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
 	return taken;
 }

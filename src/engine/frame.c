@@ -43,6 +43,7 @@ frame_push(EvaluationFrame *frame, const BrokerState *state)
 {
 	memset(frame, 0, sizeof(EvaluationFrame));
 	frame->execution_id = state->execution_id;
+	frame->state = state;
 	frame->time = state->time;
 	frame->last_event_id = state->last_event_id;
 	frame->memory = CurrentMemoryContext;

@@ -48,6 +48,7 @@
 typedef struct EvaluationFrame
 {
 	int64		execution_id;
+	const BrokerState *state;	/* what has been decided so far */
 	TimestampTz time;			/* of the last event to be written */
 	int64		last_event_id;	/* its event_id */
 	bool		interrupted;	/* an event waits in noetl.pending */
