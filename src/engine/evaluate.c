@@ -375,6 +375,7 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	uint64		prepared = prepared_events;
 	EvaluationFrame frame;
 	volatile bool saved = false;
+	ListCell   *lc;
 	int64		last_event_id;
 	TimestampTz last_time;
 	bool		own;
@@ -392,7 +393,12 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	}
 	PG_END_TRY();
 	if (!saved)
+	{
+		/* its signals are undone */
+		foreach(lc, frame.claimed)
+			((Run *) lfirst(lc))->claimed = false;
 		return false;
+	}
 	values->interrupted = values->interrupted || frame.interrupted;
 	values->child_ends = list_concat(values->child_ends, frame.child_ends);
 	/* events that are emitted from now on follow those that the statements inserted */
@@ -722,25 +728,30 @@ decide_child_end(const Occasion *occasion)
  * older.  Such a wait is not there for the next signal.
  */
 static bool
-claim_wait(Store *store, const EvaluationFrame *frame, const Event *signal)
+claim_wait(Store *store, EvaluationFrame *frame, const Event *signal)
 {
 	BrokerState state = *frame->state;
+	MemoryContext old;
 	ValueContext values;
 	Run		   *run;
 
 	values_init(&values, store, &state, true);
 	state.values = values.source;
 	run = state.finished ? NULL : broker_find_wait(&state, signal);
-	if (run != NULL)
-		run->claimed = true;
-	return run != NULL;
+	if (run == NULL)
+		return false;
+	run->claimed = true;
+	old = MemoryContextSwitchTo(frame->memory);
+	frame->claimed = lappend(frame->claimed, run);
+	MemoryContextSwitchTo(old);
+	return true;
 }
 
 /* Returns whether the execution of a signal has a wait that the signal would end. */
 static int
 would_take(const Occasion *occasion)
 {
-	const EvaluationFrame *frame = frame_find_writing(occasion->event->execution_id);
+	EvaluationFrame *frame = frame_find_writing(occasion->event->execution_id);
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;

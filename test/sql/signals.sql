@@ -157,10 +157,34 @@ RESET ROLE;
 SELECT name, data FROM noetl.message WHERE key = 'baton' ORDER BY message_id;
 SELECT step, input FROM work();
 SELECT * FROM noetl.verify(:y);
+-- A wait that has just begun gets the signal of a row that the next step inserts, also where what was sent to it
+-- before is undone.
+CREATE TABLE signals_rows (k text);
+GRANT INSERT ON signals_rows TO signals_sender;
+SELECT noetl.on_change('signals_rows', NULL, 'INSERT', key => '{{ new.k }}', parameters => '{"k": "{{ new.k }}"}', signal => 'row', name => 'signals');
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: signals/row
+workflow:
+- {step: start, next: [row, fails]}
+- {step: row, type: wait, signal: row, key: mine, next: read}
+- {step: fails, type: sql, statement: "SELECT 1 / (noetl.send('row', 'mine') - 1)", on_error: {step: insert}}
+- {step: insert, type: sql, statement: "INSERT INTO public.signals_rows VALUES ('mine')"}
+- {step: read, type: python, code: x, data: "{{ row }}"}
+$$) > 0 AS registered;
+SET ROLE signals_sender;
+SELECT noetl.execute('signals/row') AS z \gset
+RESET ROLE;
+SELECT step, input FROM work();
+SELECT event, node FROM story('signals/row') WHERE event ~ 'signal|step_(started|failed)';
+SELECT * FROM noetl.verify(:z);
+SELECT noetl.off_change('signals');
+DROP TABLE signals_rows;
 DELETE FROM noetl.message;
-DELETE FROM noetl.event WHERE execution_id IN (:x, :y);
-DELETE FROM noetl.workload WHERE execution_id IN (:x, :y);
-DELETE FROM noetl.execution WHERE execution_id IN (:x, :y);
+DELETE FROM noetl.event WHERE execution_id IN (:x, :y, :z);
+DELETE FROM noetl.workload WHERE execution_id IN (:x, :y, :z);
+DELETE FROM noetl.execution WHERE execution_id IN (:x, :y, :z);
 DROP OWNED BY signals_sender;
 DROP ROLE signals_sender;
 
