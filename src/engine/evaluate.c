@@ -737,14 +737,16 @@ claim_wait(Store *store, EvaluationFrame *frame, const Event *signal)
 
 	values_init(&values, store, &state, true);
 	state.values = values.source;
-	run = state.finished ? NULL : broker_find_wait(&state, signal);
-	if (run == NULL)
-		return false;
-	run->claimed = true;
+	/* what the runs remember lasts as long as they do */
 	old = MemoryContextSwitchTo(frame->memory);
-	frame->claimed = lappend(frame->claimed, run);
+	run = state.finished ? NULL : broker_find_wait(&state, signal);
+	if (run != NULL)
+	{
+		run->claimed = true;
+		frame->claimed = lappend(frame->claimed, run);
+	}
 	MemoryContextSwitchTo(old);
-	return true;
+	return run != NULL;
 }
 
 /* Returns whether the execution of a signal has a wait that the signal would end. */
