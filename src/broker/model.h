@@ -172,6 +172,7 @@ typedef struct Run
 	bool		changed;		/* RUN_WAITING: it has an arrival that is not stored */
 	bool		at_once;		/* RUN_WAITING: it waits for nothing, as its step joins
 								 * no branches */
+	bool		claimed;		/* RUN_AWAITING: a signal that has come will end it */
 	bool		restart;		/* settle() begins its next attempt */
 	bool		failed;			/* of a stopped run: it had failed */
 	bool		rewritten;		/* its arrivals replace those that are stored */

@@ -464,7 +464,7 @@ find_wait(BrokerState *state, const Event *signal, char **error)
 		bool		named = false;
 		ListCell   *name;
 
-		if (run->state != RUN_AWAITING ||
+		if (run->state != RUN_AWAITING || run->claimed ||
 			(found != NULL && found->started_event_id < run->started_event_id))
 			continue;
 		read_terms(run, &terms);

@@ -375,6 +375,7 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	uint64		prepared = prepared_events;
 	EvaluationFrame frame;
 	volatile bool saved = false;
+	ListCell   *lc;
 	int64		last_event_id;
 	TimestampTz last_time;
 	bool		own;
@@ -392,7 +393,12 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	}
 	PG_END_TRY();
 	if (!saved)
+	{
+		/* its signals are undone */
+		foreach(lc, frame.claimed)
+			((Run *) lfirst(lc))->claimed = false;
 		return false;
+	}
 	values->interrupted = values->interrupted || frame.interrupted;
 	values->child_ends = list_concat(values->child_ends, frame.child_ends);
 	/* events that are emitted from now on follow those that the statements inserted */
@@ -579,12 +585,7 @@ migrate_signals(Store *store, int64 execution_id, const Migration *migration)
 	}
 	signals = store_logged_signals(store, execution_id, DT_NOEND);
 	foreach(lc, signals)
-	{
-		const Event *signal = (Event *) lfirst(lc);
-		SignalRow	row = {signal->event_id, signal->node_name, signal->signal_id, false};
-
-		store_keep_signal(store, execution_id, &row);
-	}
+		store_keep_signal(store, execution_id, (SignalRow *) lfirst(lc));
 }
 
 /*
@@ -721,19 +722,50 @@ decide_child_end(const Occasion *occasion)
 	return enqueued;
 }
 
+/*
+ * Returns whether an execution that this session decides on has a wait that a signal will
+ * end, once its decisions are written: by what has been decided so far, as its tables are
+ * older.  Such a wait is not there for the next signal.
+ */
+static bool
+claim_wait(Store *store, EvaluationFrame *frame, const Event *signal)
+{
+	BrokerState state = *frame->state;
+	MemoryContext old;
+	ValueContext values;
+	Run		   *run;
+
+	values_init(&values, store, &state, true);
+	state.values = values.source;
+	/* what the runs remember lasts as long as they do */
+	old = MemoryContextSwitchTo(frame->memory);
+	run = state.finished ? NULL : broker_find_wait(&state, signal);
+	if (run != NULL)
+	{
+		run->claimed = true;
+		frame->claimed = lappend(frame->claimed, run);
+	}
+	MemoryContextSwitchTo(old);
+	return run != NULL;
+}
+
 /* Returns whether the execution of a signal has a wait that the signal would end. */
 static int
 would_take(const Occasion *occasion)
 {
+	EvaluationFrame *frame = frame_find_writing(occasion->event->execution_id);
 	Store	   *store = store_open(InvalidOid);
 	BrokerState state;
 	Execution	execution;
 	ValueContext values;
 	bool		taken;
 
-	taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
-								&execution) &&
-		broker_find_wait(&state, occasion->event) != NULL;
+	if (frame != NULL)
+		taken = claim_wait(store, frame, occasion->event);
+	else
+		taken = begin_without_event(&state, &values, store, occasion->event->execution_id, false,
+									&execution) &&
+			broker_find_wait(&state, occasion->event) != NULL;
 	store_close(store);
 	return taken;
 }

@@ -37,12 +37,23 @@ frame_find_writing(int64 execution_id)
 	return found != NULL && !found->draining ? found : NULL;
 }
 
+/* Adds the executions (int64 *) whose decisions are being written to a list. */
+List *
+frame_add_writing(List *executions)
+{
+	for (EvaluationFrame *frame = current_frame; frame != NULL; frame = frame->outer)
+		if (!frame->draining)
+			executions = lappend(executions, &frame->execution_id);
+	return executions;
+}
+
 /* Makes *frame the innermost frame; its memory is CurrentMemoryContext. */
 void
 frame_push(EvaluationFrame *frame, const BrokerState *state)
 {
 	memset(frame, 0, sizeof(EvaluationFrame));
 	frame->execution_id = state->execution_id;
+	frame->state = state;
 	frame->time = state->time;
 	frame->last_event_id = state->last_event_id;
 	frame->memory = CurrentMemoryContext;

@@ -48,13 +48,15 @@
 typedef struct EvaluationFrame
 {
 	int64		execution_id;
+	const BrokerState *state;	/* what has been decided so far */
 	TimestampTz time;			/* of the last event to be written */
 	int64		last_event_id;	/* its event_id */
 	bool		interrupted;	/* an event waits in noetl.pending */
 	bool		draining;		/* the decisions are written; what was noted
 								 * meanwhile is decided on */
 	List	   *child_ends;		/* ChildEnd * of children that ended meanwhile */
-	MemoryContext memory;		/* of child_ends */
+	List	   *claimed;		/* Run * that signals will end which came meanwhile */
+	MemoryContext memory;		/* of these lists */
 	List	   *opened;			/* OpenedWait * that have begun */
 	int			enqueued;		/* tasks, so far */
 	struct EvaluationFrame *outer;	/* the next frame, or NULL */
@@ -64,6 +66,8 @@ typedef struct EvaluationFrame
 extern EvaluationFrame *frame_find(int64 execution_id);
 /* Returns the same, or NULL when the frame's decisions are all written. */
 extern EvaluationFrame *frame_find_writing(int64 execution_id);
+/* Adds the executions (int64 *) that have such a frame to a list. */
+extern List *frame_add_writing(List *executions);
 /*
  * Makes *frame the innermost frame, of the execution of a state.  The caller
  * removes it with frame_pop(), also when an error is raised.

@@ -109,7 +109,10 @@ deliver(int64 execution_id, const SignalRequest *request, TimestampTz sent_at)
 	return true;
 }
 
-/* Returns the executions (int64 *) that wait for a signal and were not asked before. */
+/*
+ * Returns the executions (int64 *) that wait for a signal and were not asked before.  The
+ * tables do not show the waits that executions have begun which this session decides on.
+ */
 static List *
 not_asked(const SignalRequest *request, HTAB *asked)
 {
@@ -119,6 +122,7 @@ not_asked(const SignalRequest *request, HTAB *asked)
 	ListCell   *lc;
 
 	store_close(store);
+	executions = frame_add_writing(executions);
 	foreach(lc, executions)
 	{
 		bool		found;

@@ -607,25 +607,34 @@ abandon(Model *model, ModelRow *open, const Decision *decision)
 	}
 }
 
-/* Notes a signal that is kept, in the order of the event ids. */
+/* Notes a signal that is kept, or whose id is, in the order of the event ids. */
 void
-model_keep_signal(Model *model, const Event *event, bool taken)
+model_keep_signal(Model *model, const SignalRow *row)
 {
 	MemoryContext old = MemoryContextSwitchTo(model->memory);
 	ModelSignal *signal = palloc0(sizeof(ModelSignal));
 	int			place = list_length(model->signals);
 
-	signal->event_id = event->event_id;
-	signal->row.event_id = signal->event_id;
-	signal->row.name = pstrdup(event->node_name);
-	if (event->signal_id != NULL)
-		signal->row.id = pstrdup(event->signal_id);
-	signal->row.taken = taken;
+	signal->event_id = row->event_id;
+	signal->row = *row;
+	signal->row.name = pstrdup(row->name);
+	if (row->id != NULL)
+		signal->row.id = pstrdup(row->id);
 	while (place > 0 &&
 		   ((ModelSignal *) list_nth(model->signals, place - 1))->event_id > signal->event_id)
 		place--;
 	model->signals = list_insert_nth(model->signals, place, signal);
 	MemoryContextSwitchTo(old);
+}
+
+/* DECIDE_KEEP_SIGNAL: a signal is kept, or its id. */
+static void
+keep_signal(Model *model, const Decision *decision)
+{
+	SignalRow	row = {decision->event->event_id, decision->event->node_name,
+	decision->event->signal_id, decision->taken};
+
+	model_keep_signal(model, &row);
 }
 
 /* DECIDE_TAKE_SIGNAL: a signal is taken; without an id nothing is left of it. */
@@ -789,7 +798,7 @@ model_apply(Model *model, const BrokerState *state, const Event *event,
 			finish_execution(model, state, event, decision);
 			break;
 		case DECIDE_KEEP_SIGNAL:
-			model_keep_signal(model, decision->event, decision->taken);
+			keep_signal(model, decision);
 			break;
 		case DECIDE_TAKE_SIGNAL:
 			take_signal(model, decision->event->event_id);

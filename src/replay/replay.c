@@ -279,7 +279,7 @@ migrate_model(Replay *replay, const Event *event, Migration *migration)
 	signals = !migration->to->takes_signals ? NIL :
 		store_logged_signals(replay->store, replay->execution_id, event->created_at);
 	foreach(lc, signals)
-		model_keep_signal(replay->model, (Event *) lfirst(lc), false);
+		model_keep_signal(replay->model, (SignalRow *) lfirst(lc));
 }
 
 /* Decides again on an event of a client or a worker. */

@@ -125,8 +125,8 @@ extern const ModelSignal *model_kept_signal(const Model *model, const char *name
  */
 extern void model_apply(Model *model, const BrokerState *state, const Event *event,
 						const Decision *decision, const Run *own);
-/* Notes a signal that is kept. */
-extern void model_keep_signal(Model *model, const Event *event, bool taken);
+/* Notes a signal that is kept, or whose id is. */
+extern void model_keep_signal(Model *model, const SignalRow *row);
 /* Gives all rows the numbers of another version of the playbook. */
 extern void model_migrate(Model *model, const Migration *migration);
 /* Notes what an event says by itself: adoption, the value of a step, progress. */

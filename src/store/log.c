@@ -239,49 +239,67 @@ store_cannot_resume(Store *store, int64 execution_id, int64 before)
 	return compensated || (any && idle);
 }
 
-/* Returns whether a list has a signal with the id of another, if that has one. */
+/* Returns whether a list has a signal with this id (NULL: none has). */
 static bool
-is_repeated(const List *signals, const Event *event)
+is_repeated(const List *signals, const char *id)
 {
 	ListCell   *lc;
 
 	foreach(lc, signals)
 	{
-		const char *id = ((Event *) lfirst(lc))->signal_id;
+		const SignalRow *row = (SignalRow *) lfirst(lc);
 
-		if (id != NULL && event->signal_id != NULL && strcmp(id, event->signal_id) == 0)
+		if (id != NULL && row->id != NULL && strcmp(row->id, id) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* Adds a signal to a list of them, unless it is ignored or has come before. */
+/* Adds a signal to a list of them, unless it has come before. */
 static List *
-add_signal(Store *store, List *signals, const Event *head)
+add_signal(List *signals, const Event *event)
 {
-	Event	   *event = palloc(sizeof(Event));
+	SignalRow  *row;
 
-	if (!store_get_event(store, head->execution_id, head->event_id, event) ||
-		event->ignored || is_repeated(signals, event))
+	if (is_repeated(signals, event->signal_id))
 		return signals;
-	return lappend(signals, event);
+	row = palloc0(sizeof(SignalRow));
+	row->event_id = event->event_id;
+	row->name = pstrdup(event->node_name);
+	if (event->signal_id != NULL)
+		row->id = pstrdup(event->signal_id);
+	return lappend(signals, row);
 }
 
-/* Removes the signal that an event has taken from a list of them. */
+/* Returns whether an event ends a wait: well, or because a transition raised. */
+static bool
+ends_wait(const Event *event)
+{
+	return event->type == EVENT_STEP_COMPLETED || event->type == EVENT_STEP_FAILED ||
+		event->type == EVENT_STEP_HELD;
+}
+
+/* Takes a signal of a list: without an id nothing is left of it. */
 static List *
-without_taken(List *signals, int64 event_id)
+take_signal(List *signals, int64 event_id)
 {
 	ListCell   *lc;
 
 	foreach(lc, signals)
-		if (((Event *) lfirst(lc))->event_id == event_id)
-			return foreach_delete_current(signals, lc);
+	{
+		SignalRow  *row = (SignalRow *) lfirst(lc);
+
+		if (row->event_id != event_id)
+			continue;
+		row->taken = true;
+		return row->id != NULL ? signals : foreach_delete_current(signals, lc);
+	}
 	return signals;
 }
 
 /*
- * Returns the signals (Event *) of the log, up to a time, that no wait has taken: what a
- * wait takes is the parent of its step_completed.
+ * Returns the signals (SignalRow *) of the log, up to a time, that no wait has taken or
+ * that have an id: what a wait takes is the parent of the event that ends it.
  */
 List *
 store_logged_signals(Store *store, int64 execution_id, TimestampTz until)
@@ -295,14 +313,17 @@ store_logged_signals(Store *store, int64 execution_id, TimestampTz until)
 	for (int64 i = 0; i < count && places[i].created_at <= until; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(memory);
-		Event		head;
-		bool		found = store_get_event_head(store, execution_id, places[i].event_id, &head);
+		Event		event;
+		bool		counts;
 
+		counts = store_get_event_head(store, execution_id, places[i].event_id, &event) &&
+			(event.type == EVENT_SIGNAL || (signals != NIL && ends_wait(&event))) &&
+			store_get_event(store, execution_id, places[i].event_id, &event) && !event.ignored;
 		MemoryContextSwitchTo(old);
-		if (found && head.type == EVENT_SIGNAL)
-			signals = add_signal(store, signals, &head);
-		else if (found && head.type == EVENT_STEP_COMPLETED && signals != NIL)
-			signals = without_taken(signals, head.parent_event_id);
+		if (counts && event.type == EVENT_SIGNAL)
+			signals = add_signal(signals, &event);
+		else if (counts)
+			signals = take_signal(signals, event.parent_event_id);
 		MemoryContextReset(memory);
 	}
 	MemoryContextDelete(memory);

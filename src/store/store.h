@@ -274,7 +274,10 @@ extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *even
 
 /* Returns the name of the last step that completed with an action; NULL: none did. */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
-/* Returns the signals (Event *) of the log, up to a time, that no wait has taken. */
+/*
+ * Returns the signals (SignalRow *) of the log, up to a time, that no wait has taken or
+ * that have an id.
+ */
 extern List *store_logged_signals(Store *store, int64 execution_id, TimestampTz until);
 /*
  * Returns the completions (StepCompletion *) of steps that have a compensation, up to a

@@ -60,6 +60,49 @@ SELECT count(*) FROM noetl.signal WHERE execution_id = :id;
 SELECT pg_temp.done('c');
 SELECT pg_temp.ended(:id);
 
+-- A wait has taken its signal also where a transition of it raised, and an id counts once in all versions.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/taken
+workflow:
+- {step: start, next: [fails, held]}
+- {step: fails, type: wait, signal: go, next: {step: a, data: {x: "{{ 1 / 0 }}"}}, on_error: {step: a}}
+- {step: held, type: wait, signal: stop, next: {when: "{{ 1 / result > 0 }}", then: a}, on_error: hold}
+- {step: a, type: loga, code: x}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/taken
+workflow:
+- {step: a, type: loga, code: x}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: log/taken
+workflow:
+- {step: a, type: loga, code: x, next: again}
+- {step: again, type: wait, signal: [go, stop], next: kept}
+- {step: kept, type: wait, signal: more, next: end}
+- {step: end, result: ["{{ again }}", "{{ kept }}"]}
+$$) > 0;
+SELECT noetl.execute('log/taken', version => 1) AS id \gset
+SELECT noetl.signal(:id, 'go', '1'), noetl.signal(:id, 'stop', '0', 'two'), noetl.signal(:id, 'more', '3');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id ORDER BY step_name;
+SELECT noetl.skip(:id, 'held', '1');
+-- A late report that names a kept signal has not taken it.
+INSERT INTO noetl.event (execution_id, event_type, node_name, parent_event_id)
+SELECT execution_id, 'step_completed', 'fails', event_id FROM noetl.event WHERE execution_id = :id AND event_type = 'signal_received' AND node_name = 'more';
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT noetl.signal(:id, 'stop', '4', 'two');
+SELECT count(*) FROM noetl.migrate(:id, 3, dry_run => false) WHERE severity = 'error';
+SELECT name, id, taken FROM noetl.signal WHERE execution_id = :id ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+SELECT pg_temp.done('a');
+SELECT step_name, state FROM noetl.run WHERE execution_id = :id ORDER BY step_name;
+SELECT noetl.signal(:id, 'stop', '5', 'two'), noetl.signal(:id, 'go', '6');
+SELECT pg_temp.ended(:id);
+
 -- What has been completed is undone: steps, and not what looks like one.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

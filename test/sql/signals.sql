@@ -119,6 +119,75 @@ DELETE FROM noetl.execution WHERE execution_id IN (:x, :y, :z, :w);
 DROP OWNED BY signals_member, signals_other, signals_owner;
 DROP ROLE signals_member, signals_other, signals_owner;
 
+-- A statement of an execution sends: to its waits that are open still, each once; not to the wait that led to it.
+CREATE ROLE signals_sender;
+GRANT USAGE ON SCHEMA noetl TO signals_sender;
+GRANT EXECUTE ON FUNCTION noetl.execute, noetl.send TO signals_sender;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: signals/baton
+workflow:
+- {step: start, next: [turn, news]}
+- {step: turn, type: wait, signal: turn, key: baton, next: pass}
+- {step: news, type: wait, signal: news, key: baton, next: read}
+- step: pass
+  type: sql
+  statement: >
+    SELECT noetl.send('turn', 'baton', '2', '1 hour') AS turn, noetl.send('news', 'baton', '"a"') AS news,
+           noetl.send('news', 'baton', '"b"', '1 hour') AS more
+  next: done
+- {step: read, type: python, code: x, data: "{{ news }}"}
+- {step: done, type: python, code: x, data: "{{ pass[0] }}"}
+$$) > 0 AS registered;
+SET ROLE signals_sender;
+SELECT noetl.execute('signals/baton') AS x \gset
+SELECT noetl.send('turn', 'baton', '1') AS one;
+RESET ROLE;
+SELECT name, data FROM noetl.message WHERE key = 'baton' ORDER BY message_id;
+SELECT count(*) FROM noetl.signal WHERE execution_id = :x;
+SELECT step, input FROM work();
+SELECT event, node FROM story('signals/baton');
+SELECT * FROM noetl.verify(:x);
+-- What it has kept is there for the next execution.
+DELETE FROM noetl.message WHERE name = 'news';
+SET ROLE signals_sender;
+SELECT noetl.execute('signals/baton') AS y \gset
+RESET ROLE;
+SELECT name, data FROM noetl.message WHERE key = 'baton' ORDER BY message_id;
+SELECT step, input FROM work();
+SELECT * FROM noetl.verify(:y);
+-- A wait that has just begun gets the signal of a row that the next step inserts, also where what was sent to it
+-- before is undone.
+CREATE TABLE signals_rows (k text);
+GRANT INSERT ON signals_rows TO signals_sender;
+SELECT noetl.on_change('signals_rows', NULL, 'INSERT', key => '{{ new.k }}', parameters => '{"k": "{{ new.k }}"}', signal => 'row', name => 'signals');
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: signals/row
+workflow:
+- {step: start, next: [row, fails]}
+- {step: row, type: wait, signal: row, key: mine, next: read}
+- {step: fails, type: sql, statement: "SELECT 1 / (noetl.send('row', 'mine') - 1)", on_error: {step: insert}}
+- {step: insert, type: sql, statement: "INSERT INTO public.signals_rows VALUES ('mine')"}
+- {step: read, type: python, code: x, data: "{{ row }}"}
+$$) > 0 AS registered;
+SET ROLE signals_sender;
+SELECT noetl.execute('signals/row') AS z \gset
+RESET ROLE;
+SELECT step, input FROM work();
+SELECT event, node FROM story('signals/row') WHERE event ~ 'signal|step_(started|failed)';
+SELECT * FROM noetl.verify(:z);
+SELECT noetl.off_change('signals');
+DROP TABLE signals_rows;
+DELETE FROM noetl.message;
+DELETE FROM noetl.event WHERE execution_id IN (:x, :y, :z);
+DELETE FROM noetl.workload WHERE execution_id IN (:x, :y, :z);
+DELETE FROM noetl.execution WHERE execution_id IN (:x, :y, :z);
+DROP OWNED BY signals_sender;
+DROP ROLE signals_sender;
+
 -- Until an execution is over: start it and wait for it.
 SELECT noetl.execute('signals/queue') AS x \gset
 CALL noetl.wait_for_execution(:x, '10 ms');
