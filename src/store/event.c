@@ -440,8 +440,8 @@ read_value(TupleTableSlot *slot, const Event *event, StepValue *value)
 /*
  * Returns when the visit began whose value an event sets: at its step_started, to
  * which parents lead.  A visit without one began when it ended, or was carried.  What
- * ended before that is of an earlier visit, or of what had the step's name before.  DT_NOBEGIN: the parents that a client gave do not
- * tell.
+ * ended before that is of an earlier visit, or of what had the step's name before.
+ * DT_NOBEGIN: the parents that a client gave do not tell.
  */
 static TimestampTz
 visit_begun_at(Store *store, const Event *value)
