@@ -670,7 +670,8 @@ limit_is_paced(const LimitBook *state, const LimitWaiter *waiter)
 
 /*
  * Returns when a whole burst of what waits may begin again: what shared memory and the row
- * of noetl.limit_pace say, whichever is later; a burst ahead at most when the rate changed.
+ * of noetl.limit_pace say, whichever is later.  Of the row of another rate no more than a
+ * burst counts.
  */
 static TimestampTz
 rate_full_at(LimitBook *state, const LimitTerms *terms)

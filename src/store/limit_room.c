@@ -304,16 +304,18 @@ limit_room_counts(const LimitTerms *terms)
 }
 
 /*
- * Returns what a place says of that: if another rate counted, as much of a burst is used up
- * as of its burst, or all of it.
+ * Returns when a whole burst may begin again by a place alone.  If another rate counted until
+ * now, as many of the burst are used up as of the burst before it, or all of it.
  */
 static TimestampTz
 place_full_at(const RoomPlace *place, const LimitTerms *terms)
 {
-	double		used = (double) (place->full_at - place->changed) / USECS_PER_SEC;
+	double		used;
 
-	return place->changed == 0 ? place->full_at :
-		place->changed + (int64) (Min(used, terms->burst) * (terms->per / terms->rate));
+	if (place->changed == 0)
+		return place->full_at;
+	used = (double) (place->full_at - place->changed) / USECS_PER_SEC;
+	return place->changed + (int64) (Min(used, terms->burst) * (terms->per / terms->rate));
 }
 
 /* Returns when a whole burst may begin again. */
@@ -611,8 +613,9 @@ limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz 
 }
 
 /*
- * Another rate counts for a limit and a key from now on; whoever asks knows it.  What is used
- * up is noted in intervals of a second, the longest: so the place is not forgotten too early.
+ * Another rate counts for a limit and a key from now on, which whoever asks will know.  How
+ * many are used up is noted as if each took a second, the most that is counted here: so the
+ * place is not forgotten too early.
  */
 static void
 change_rate(const LimitTag *tag, TimestampTz now)
