@@ -422,12 +422,15 @@ CREATE TABLE noetl.limit_pace (
     key    text        NOT NULL,
     full_at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
+    changed_at timestamptz,
     PRIMARY KEY (name, key)
 );
 COMMENT ON TABLE noetl.limit_pace IS
     'how far limits with a rate are used up; the row goes when its time has come and nothing waits';
 COMMENT ON COLUMN noetl.limit_pace.full_at IS 'when a whole burst may begin again';
 COMMENT ON COLUMN noetl.limit_pace.due_at IS 'when to look again whether something may begin';
+COMMENT ON COLUMN noetl.limit_pace.changed_at IS
+    'since when another rate counts, if none has begun by it: full_at lies no more than its burst behind that';
 CREATE INDEX limit_pace_due_idx ON noetl.limit_pace (due_at);
 CREATE TABLE noetl.limit_rule (
     name        text        PRIMARY KEY,

@@ -315,6 +315,7 @@ engine_limit_changed(const char *name)
 	int			n;
 
 	limit_lock(name, NULL, ExclusiveLock);
+	limit_change_rate(name);
 	n = limit_touch_all(name);
 	engine_settle_limits();
 	return n;

@@ -554,6 +554,7 @@ read_state(void *arg, HeapTuple row, TupleDesc desc)
 	state->rule.burst = DatumGetInt32(sql_column(row, desc, 5));
 	state->paced = DatumGetBool(sql_column(row, desc, 6));
 	state->full_at = DatumGetTimestampTz(sql_column(row, desc, 7));
+	state->changed = DatumGetTimestampTz(sql_column(row, desc, 8));
 }
 
 /* Reads what is known of a limit and a key (store/limit.h). */
@@ -561,7 +562,8 @@ void
 limit_read_state(const LimitKey *key, LimitBook *state)
 {
 	static SqlStatement select = {
-		"SELECT r.name IS NOT NULL, r.concurrency, r.rate, r.per, r.burst, p.name IS NOT NULL, p.full_at"
+		"SELECT r.name IS NOT NULL, r.concurrency, r.rate, r.per, r.burst,"
+		"       p.name IS NOT NULL, p.full_at, p.changed_at"
 		"  FROM (VALUES ($1, $2)) AS k(name, key)"
 		"  LEFT JOIN noetl.limit_rule AS r ON r.name OPERATOR(pg_catalog.=) k.name"
 		"  LEFT JOIN noetl.limit_pace AS p ON p.name OPERATOR(pg_catalog.=) k.name"
@@ -668,21 +670,20 @@ limit_is_paced(const LimitBook *state, const LimitWaiter *waiter)
 
 /*
  * Returns when a whole burst of what waits may begin again: what shared memory and the row
- * of noetl.limit_pace say, whichever is later.
+ * of noetl.limit_pace say, whichever is later.  Of the row of another rate no more than a
+ * burst counts.
  */
 static TimestampTz
-rate_full_at(LimitBook *state, const LimitTerms *terms, TimestampTz now)
+rate_full_at(LimitBook *state, const LimitTerms *terms)
 {
 	LimitTag	tag = limit_tag(state->key.name, state->key.key);
 	TimestampTz full_at;
 
-	/* it lies further ahead only if the rule has changed */
-	if (state->has_rule && state->full_at != 0)
-		state->full_at = Min(state->full_at, now + terms->burst * (terms->per / terms->rate));
-	if (!limit_room_read_rate(&tag, terms, &full_at))
-		return state->full_at;
-	if (state->has_rule)
-		full_at = Min(full_at, now + terms->burst * (terms->per / terms->rate));
+	if (state->changed != 0)
+		state->full_at = Min(state->full_at, state->changed +
+							 terms->burst * (terms->per / terms->rate));
+	state->changed = 0;
+	(void) limit_room_read_rate(&tag, terms, &full_at);
 	return Max(full_at, state->full_at);
 }
 
@@ -710,7 +711,7 @@ limit_has_room(Store *store, LimitBook *state, const LimitWaiter *waiter,
 	}
 	if (terms->rate > 0)
 	{
-		TimestampTz begins = rate_full_at(state, terms, now) -
+		TimestampTz begins = rate_full_at(state, terms) -
 			(terms->burst - 1) * (terms->per / terms->rate);
 
 		if (begins > now)
@@ -727,11 +728,11 @@ static void
 use_rate(LimitBook *state, const LimitTerms *terms, TimestampTz now)
 {
 	LimitTag	tag = limit_tag(state->key.name, state->key.key);
-	TimestampTz full_at = Max(rate_full_at(state, terms, now), now) + terms->per / terms->rate;
+	TimestampTz full_at = Max(rate_full_at(state, terms), now) + terms->per / terms->rate;
 	TimestampTz known;
 
 	if (limit_room_read_rate(&tag, terms, &known))
-		limit_room_write_rate(&tag, full_at);
+		limit_room_write_rate(&tag, terms, full_at);
 	else
 		state->full_at = full_at;
 }
@@ -812,19 +813,20 @@ void
 limit_write_pace(const LimitBook *state, TimestampTz due_at)
 {
 	static SqlStatement upsert = {
-		"INSERT INTO noetl.limit_pace (name, key, full_at, due_at) VALUES ($1, $2, $3, $4)"
+		"INSERT INTO noetl.limit_pace AS p (name, key, full_at, due_at) VALUES ($1, $2, $3, $4)"
 		" ON CONFLICT ON CONSTRAINT limit_pace_pkey DO UPDATE"
-		" SET full_at = excluded.full_at, due_at = excluded.due_at", 4,
-		{TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID}, NULL
+		" SET full_at = excluded.full_at, due_at = excluded.due_at,"
+		"     changed_at = CASE WHEN $5 THEN p.changed_at END", 5,
+		{TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID}, NULL
 	};
 	static SqlStatement delete = {
 		"DELETE FROM noetl.limit_pace WHERE name OPERATOR(pg_catalog.=) $1"
 		" AND key OPERATOR(pg_catalog.=) $2", 2, {TEXTOID, TEXTOID}, NULL
 	};
-	Datum		values[4] = {CStringGetTextDatum(state->key.name),
+	Datum		values[5] = {CStringGetTextDatum(state->key.name),
 		CStringGetTextDatum(state->key.key),
-		TimestampTzGetDatum(state->full_at != 0 ? state->full_at : due_at),
-	TimestampTzGetDatum(due_at)};
+		TimestampTzGetDatum(state->full_at != 0 ? state->full_at : GetCurrentTimestamp()),
+	TimestampTzGetDatum(due_at), BoolGetDatum(state->changed != 0)};
 
 	if (due_at != 0)
 		(void) execute(&upsert, values, NULL, NULL);
@@ -857,6 +859,20 @@ limit_touch_all(const char *name)
 	Datum		values[1] = {CStringGetTextDatum(name)};
 
 	return execute(&select, values, touch_row, "");
+}
+
+/* Another rate counts for a limit from now on (store/limit.h). */
+void
+limit_change_rate(const char *name)
+{
+	static SqlStatement update = {
+		"UPDATE noetl.limit_pace SET changed_at = pg_catalog.clock_timestamp()"
+		" WHERE name OPERATOR(pg_catalog.=) $1", 1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(name)};
+
+	limit_room_change_rate(name);
+	(void) execute(&update, values, NULL, NULL);
 }
 
 /* Makes a blocked task ready (store/limit.h). */

@@ -56,6 +56,7 @@ typedef struct LimitBook
 	LimitTerms	rule;			/* noetl.set_limit(): counts instead of the playbook's */
 	int			held;			/* how many have a slot; -1: not known */
 	TimestampTz full_at;		/* when a whole burst may begin again; 0: now */
+	TimestampTz changed;		/* since when another rate counts than that of full_at; or 0 */
 	bool		paced;			/* there is a row of noetl.limit_pace */
 	TransactionId by;			/* another one that has taken slots, or given them up */
 	bool		writing;		/* others are taking slots just now: they count as held */
@@ -186,6 +187,8 @@ extern bool limit_execution_has_slots(int64 execution_id, int nlimits);
 extern void limit_write_pace(const LimitBook *state, TimestampTz due_at);
 /* Touches the limits (at most "most") at which it is time to look; returns how many. */
 extern int	limit_touch_due(int most);
+/* Another rate counts for a limit from now on; the caller has locked all of it. */
+extern void limit_change_rate(const char *name);
 /* Touches all keys of a limit that something waits for; returns how many. */
 extern int	limit_touch_all(const char *name);
 

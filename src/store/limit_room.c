@@ -25,6 +25,8 @@ typedef struct RoomPlace
 	LimitTag	tag;			/* name 0: the place is free */
 	TimestampTz until;			/* how long the count of rows is good */
 	TimestampTz full_at;		/* of the rate: when a whole burst may begin again */
+	int64		interval;		/* by which it was moved on last */
+	TimestampTz changed;		/* 0, or since when another rate counts, if none has begun */
 	uint32		epoch;
 	uint32		used;			/* when, by the group's clock */
 	int32		held;
@@ -59,6 +61,9 @@ typedef struct RoomNote
 	int			given;
 	int			raised;			/* by how much it has raised the number */
 	bool		writing;
+	TimestampTz changed;		/* 0, or when this transaction changed the rate … */
+	TimestampTz full_at;		/* … of a place that said this */
+	int			taken_before;
 } RoomNote;
 
 static Rooms *rooms = NULL;
@@ -232,9 +237,12 @@ bring_up(RoomNote *note, const RoomPlace *place)
 	note->taken = note->given = note->raised = 0;
 }
 
-/* Ends what a note has begun; returns its place if that is still of the note's epoch. */
+/*
+ * Ends what a note has begun.  Unless it commits, what had used up the rate before the
+ * transaction changed it counts again, and what has begun since.
+ */
 static void
-end_note(RoomNote *note, int change)
+end_note(RoomNote *note, int change, bool commits)
 {
 	RoomGroup  *group = lock_group(&note->tag);
 	RoomPlace  *place = find_place(group, &note->tag);
@@ -243,6 +251,13 @@ end_note(RoomNote *note, int change)
 		place->writing--;
 	if (place != NULL && note->epoch != 0 && note->epoch == place->epoch)
 		place->held += change;
+	if (place != NULL && note->changed != 0 && !commits && place->changed == 0)
+	{
+		place->full_at = note->full_at +
+			(note->all_taken - note->taken_before) * USECS_PER_SEC;
+		place->interval = USECS_PER_SEC;
+		place->changed = note->changed;
+	}
 	SpinLockRelease(&group->mutex);
 	note->writing = false;
 	note->epoch = 0;
@@ -258,7 +273,8 @@ transaction_ended(XactEvent event, void *arg)
 	for (int i = 0; i < nnotes; i++)
 		end_note(&notes[i], event == XACT_EVENT_PREPARE ? 0 :
 				 event == XACT_EVENT_ABORT ? -notes[i].raised :
-				 notes[i].taken - notes[i].given - notes[i].raised);
+				 notes[i].taken - notes[i].given - notes[i].raised,
+				 event == XACT_EVENT_COMMIT);
 	nnotes = 0;
 	undone = false;
 }
@@ -271,7 +287,7 @@ subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId p
 		return;
 	limit_room_end_asking();
 	for (int i = 0; i < nnotes; i++)
-		end_note(&notes[i], 0);
+		end_note(&notes[i], 0, false);
 	undone = undone || nnotes > 0;
 }
 
@@ -287,11 +303,27 @@ limit_room_counts(const LimitTerms *terms)
 	return terms->rate > 0 && terms->per / terms->rate <= USECS_PER_SEC;
 }
 
+/*
+ * Returns when a whole burst may begin again by a place alone.  If another rate counted until
+ * now, as many of the burst are used up as of the burst before it, or all of it.
+ */
+static TimestampTz
+place_full_at(const RoomPlace *place, const LimitTerms *terms)
+{
+	double		used;
+
+	if (place->changed == 0)
+		return place->full_at;
+	used = (double) (place->full_at - place->changed) / USECS_PER_SEC;
+	return place->changed + (int64) (Min(used, terms->burst) * (terms->per / terms->rate));
+}
+
 /* Returns when a whole burst may begin again. */
 static TimestampTz
 rate_full_at(const RoomPlace *place, const LimitTerms *terms)
 {
-	return Max(place->full_at, rooms->began + terms->burst * (terms->per / terms->rate));
+	return Max(place_full_at(place, terms),
+			   rooms->began + terms->burst * (terms->per / terms->rate));
 }
 
 /* Has a place room for those that are held and "more"? */
@@ -317,8 +349,11 @@ spare_slots(const RoomNote *note, const RoomPlace *place)
 static void
 use_rate(RoomPlace *place, const LimitTerms *terms, TimestampTz now)
 {
-	if (terms->rate > 0)
-		place->full_at = Max(rate_full_at(place, terms), now) + terms->per / terms->rate;
+	if (terms->rate <= 0)
+		return;
+	place->interval = terms->per / terms->rate;
+	place->full_at = Max(rate_full_at(place, terms), now) + place->interval;
+	place->changed = 0;
 }
 
 /* Keeps a slot (store/limit_room.h). */
@@ -544,26 +579,86 @@ limit_room_read_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz *
 	RoomGroup  *group;
 	RoomPlace  *place;
 	TimestampTz now;
+	bool		counts;
 
-	if (!attach() || !limit_room_counts(terms))
+	*full_at = 0;
+	if (!attach())
 		return false;
 	now = GetCurrentTimestamp();
+	counts = limit_room_counts(terms);
 	group = lock_group(tag);
-	place = make_place(group, tag, now);
-	if (place != NULL)
+	place = counts ? make_place(group, tag, now) : find_place(group, tag);
+	if (place != NULL && counts)
 		*full_at = rate_full_at(place, terms);
+	else if (place != NULL && place->changed != 0)
+		*full_at = place_full_at(place, terms);
 	SpinLockRelease(&group->mutex);
-	return place != NULL;
+	return place != NULL && counts;
 }
 
 /* Writes how far a rate is used up (store/limit_room.h). */
 void
-limit_room_write_rate(const LimitTag *tag, TimestampTz full_at)
+limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz full_at)
 {
 	RoomGroup  *group = lock_group(tag);
 	RoomPlace  *place = find_place(group, tag);
 
 	if (place != NULL)
+	{
 		place->full_at = full_at;
+		place->interval = terms->per / terms->rate;
+		place->changed = 0;
+	}
 	SpinLockRelease(&group->mutex);
+}
+
+/*
+ * Another rate counts for a limit and a key from now on, which whoever asks will know.  How
+ * many are used up is noted as if each took a second, the most that is counted here: so the
+ * place is not forgotten too early.
+ */
+static void
+change_rate(const LimitTag *tag, TimestampTz now)
+{
+	RoomNote   *note = note_of(tag);
+	RoomGroup  *group = lock_group(tag);
+	RoomPlace  *place = find_place(group, tag);
+
+	if (place != NULL && place->full_at > now)
+	{
+		double		used = (double) (place->full_at - now) / Max(place->interval, 1);
+
+		place->full_at = now + (int64) (used * USECS_PER_SEC);
+		place->interval = USECS_PER_SEC;
+		place->changed = now;
+		if (note->changed == 0)
+		{
+			note->changed = now;
+			note->full_at = place->full_at;
+			note->taken_before = note->all_taken;
+		}
+	}
+	SpinLockRelease(&group->mutex);
+}
+
+/* Another rate counts for a limit from now on (store/limit_room.h). */
+void
+limit_room_change_rate(const char *name)
+{
+	LimitTag	tag = limit_tag(name, "");
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!attach())
+		return;
+	for (int i = 0; i < GROUPS * GROUP_PLACES; i++)
+	{
+		RoomGroup  *group = &rooms->groups[i / GROUP_PLACES];
+		LimitTag	other;
+
+		SpinLockAcquire(&group->mutex);
+		other = group->places[i % GROUP_PLACES].tag;
+		SpinLockRelease(&group->mutex);
+		if (other.name == tag.name)
+			change_rate(&other, now);
+	}
 }

@@ -31,7 +31,9 @@
  *
  * A rate whose interval is a second at most is counted here only, from the server's start
  * on, as if a burst had just begun.  What a transaction takes and rolls back is lost, so no
- * lock is held until a transaction ends.  Slower rates are rows of noetl.limit_pace.
+ * lock is held until a transaction ends.  Slower rates are rows of noetl.limit_pace.  When
+ * noetl.set_limit() says another rate, a place keeps how many of the burst were used up, in
+ * place of a time: whoever asks first counts them by the rate that counts for it.
  *
  * Prepared transactions lower nothing.  Rows that a user writes by hand are seen when the
  * rows are counted, each ROOM_US at least.  When there are more limits and keys than places
@@ -106,12 +108,19 @@ extern void limit_room_end_asking(void);
 extern bool limit_room_counts(const LimitTerms *terms);
 
 /*
- * Returns when a whole burst may begin again, by what shared memory knows (*full_at); false:
- * there is no place.  Under the lock of the limit and its key.
+ * Returns when a whole burst may begin again, by what shared memory knows (*full_at, 0: now);
+ * false: the rate is not counted there.  Under the lock of the limit and its key.
  */
 extern bool limit_room_read_rate(const LimitTag *tag, const LimitTerms *terms,
 								 TimestampTz *full_at);
-extern void limit_room_write_rate(const LimitTag *tag, TimestampTz full_at);
+extern void limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms,
+								  TimestampTz full_at);
+
+/*
+ * Another rate counts for a limit: as many of its burst are used up as of the burst before it,
+ * or all of it.  Undone when the transaction rolls back.  Under the lock of all of the limit.
+ */
+extern void limit_room_change_rate(const char *name);
 
 /* Reads what noetl.set_limit() says of a limit; leaves the terms when it says nothing. */
 extern void limit_read_rule(struct Store *store, const char *name, LimitTerms *terms);

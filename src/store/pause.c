@@ -512,7 +512,8 @@ store_resume_tasks(Store *store, int limit, void (*ready) (const char *type))
 		int64	   *id = palloc(sizeof(int64));
 
 		*id = *(int64 *) lfirst(lc);
-		ends = lappend(ends, id);
+		/* the one whose tasks were made ready last goes on where it is */
+		ends = *id == reached.pause_id ? lcons(id, ends) : lappend(ends, id);
 	}
 	foreach(lc, ends)
 	{

@@ -187,3 +187,48 @@ SELECT status, count(*) FROM noetl.execution WHERE path = 'room/rate' GROUP BY 1
 SELECT count(*) - 1 <= extract(epoch FROM max(e.created_at) - :'began'::timestamptz) AS in_time FROM noetl.event e JOIN noetl.execution x USING (execution_id)
  WHERE x.path = 'room/rate' AND e.event_type = 'action_completed';
 SELECT count(*) FROM noetl.slot;
+
+-- Another rate counts at once, for what waits and for what comes: as much of its burst is used
+-- up as of the burst before it.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: room/%1$s
+workflow:
+- {step: one, type: %1$s, code: x, limits: {name: %1$s, rate: {limit: %2$s, per: second, burst: %3$s}}}
+$$, name, rate, burst)) > 0 FROM (VALUES ('changed', 1, 3), ('waiting', 1000, 1000), ('idle', 1000, 1000)) AS v(name, rate, burst);
+CREATE FUNCTION pg_temp.begun(type text) RETURNS bigint LANGUAGE sql AS
+    $$SELECT count(*) FROM noetl.queue q WHERE q.node_type = type AND q.status = 'queued'$$;
+CREATE FUNCTION pg_temp.never_too_many(since timestamptz) RETURNS boolean LANGUAGE sql AS
+    $$SELECT pg_temp.begun('changed') <= 3 + extract(epoch FROM clock_timestamp() - since)$$;
+SELECT clock_timestamp() AS began \gset
+SELECT count(noetl.execute('room/changed')) FROM generate_series(1, 8);
+-- When it is rolled back, what the old one has used up counts again.
+BEGIN;
+SELECT noetl.set_limit('changed', NULL, '{"limit": 1000, "per": "second", "burst": 1000}');
+SELECT pg_temp.begun('changed');
+ROLLBACK;
+SELECT noetl.enqueue_next() >= 0 AS looked;
+SELECT pg_temp.never_too_many(:'began');
+-- A slower one, which is counted in rows, begins with what memory says.
+SELECT noetl.set_limit('changed', NULL, '{"limit": 1, "per": "hour", "burst": 3}');
+SELECT pg_temp.never_too_many(:'began');
+SELECT noetl.set_limit('changed', NULL, '{"limit": 1000, "per": "second", "burst": 1000}'), pg_sleep(0.01);
+SELECT noetl.enqueue_next() >= 0 AS looked;
+SELECT pg_temp.begun('changed');
+SELECT count(noetl.execute('room/changed')) FROM generate_series(1, 2);
+SELECT pg_temp.begun('changed');
+-- So does the playbook's when a slow rule is taken back, whether anything waits or not.
+SELECT noetl.set_limit(name, NULL, '{"limit": 1, "per": "day", "burst": 2}') FROM unnest(ARRAY['waiting', 'idle']) AS name;
+SELECT count(noetl.execute('room/waiting')) FROM generate_series(1, 3);
+SELECT count(noetl.execute('room/idle')) FROM generate_series(1, 2);
+SELECT pg_temp.begun('waiting'), pg_temp.begun('idle');
+SELECT noetl.unset_limit(name) FROM unnest(ARRAY['waiting', 'idle', 'changed']) AS name;
+SELECT pg_sleep(0.01);
+SELECT noetl.enqueue_next() >= 0 AS looked;
+SELECT noetl.execute('room/idle') AS id \gset
+SELECT pg_temp.begun('waiting'), pg_temp.begun('idle');
+SELECT count(*) FROM pg_temp.wrong();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('room/changed', 'room/waiting', 'room/idle');
+DELETE FROM noetl.limit_pace;
+SELECT count(*) FROM noetl.slot;

@@ -282,7 +282,7 @@ END
 $$;
 SELECT count(*) AS ends FROM noetl.pause_end;
 
--- A portion does not read those before it again.
+-- A portion does not read those before it again, also while another pause has just ended.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -299,6 +299,7 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.pause_tasks('pause/some') > 0 AS paused;
 SELECT noetl.execute('pause/some') AS x \gset
+SELECT noetl.pause_tasks('pause/other') > 0 AS paused, noetl.resume_tasks('pause/other') > 0 AS resumed;
 SELECT noetl.pause_tasks('pause/some', until => clock_timestamp() + interval '0.3 s') > 0 AS paused;
 SELECT pg_sleep(0.4);
 BEGIN;
