@@ -375,6 +375,13 @@ extern void execution_cancel(int64 execution_id, const char *reason);
  * execution has the key and nothing is to be started (event->execution_id).
  */
 extern bool start_prepare(Event *event);
+
+/*
+ * Has an execution with limits wait for its slots, unless its start is for a later time
+ * (run_at of its terms).  The start has got its time (created_at): taking the key may
+ * have lasted.
+ */
+extern void start_await_slots(Event *event);
 /* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
 /*

@@ -361,12 +361,16 @@ null_result(void)
 	return json_to_jsonb(&null);
 }
 
-/* Says in the meta of an execution_start for whom it runs, and by which settings. */
+/*
+ * Says in the meta of an execution_start, which has got its time, for whom it runs, by
+ * which settings, and when it begins.
+ */
 static void
 annotate_start(Event *event)
 {
 	Settings   *settings = palloc(sizeof(Settings));
 
+	start_await_slots(event);
 	*settings = settings_of_session();
 	event->settings = settings;
 	event->started_by = GetUserNameFromId(GetUserId(), false);
@@ -416,21 +420,17 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	if (by_client && noetl_isolation != ISOLATION_OFF)
 		isolation_check_event(store, event, fresh ? NULL : &execution);
 	if (!fresh)
-	{
 		meet_execution(store, event, &execution);
-	}
-	else
-	{
-		if (!start_prepare(event))
-			return false;
+	else if (!start_prepare(event))
+		return false;
+	assign_time(store, event, fresh);
+	if (fresh)
 		annotate_start(event);
-	}
 	if (by_client &&
 		(event->type == EVENT_EXECUTION_PAUSED || event->type == EVENT_EXECUTION_RESUMED))
 		ignore(event, "only noetl.pause() and noetl.resume() do this");
 	if (by_client && event->progress.found)
 		ignore(event, "only the broker counts the items of an iterator");
-	assign_time(store, event, fresh);
 	prepared_events++;
 	if (event->type == EVENT_SIGNAL && !event->ignored)
 		signal_annotate(event);
@@ -467,7 +467,6 @@ prepare_stored_event(Store *store, Event *event)
 		execution_resolve(event);
 		if (!start_prepare(event))
 			return false;		/* another execution has its key */
-		annotate_start(event);
 	}
 	if (known && event->type == EVENT_EXECUTION_START)
 	{
@@ -476,6 +475,8 @@ prepare_stored_event(Store *store, Event *event)
 		event->type = EVENT_OTHER;
 	}
 	assign_time(store, event, false);
+	if (!known)
+		annotate_start(event);
 	prepared_events++;
 	if (event->type == EVENT_SIGNAL && !event->ignored)
 		signal_annotate(event);

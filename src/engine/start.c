@@ -354,17 +354,25 @@ start_prepare(Event *event)
 {
 	JsonbValue	context;
 
-	if (event->context == NULL)
-		return true;
-	json_from_jsonb(event->context, &context);
+	if (event->context != NULL)
+		json_from_jsonb(event->context, &context);
+	else
+		json_null(&context);
 	check_terms(&context);
 	read_run_at(event, &context);
 	take_priority(event, &context);
-	/* an execution with limits begins when it has its slots */
-	if (!event->forked && limit_of_executions(event->catalog_id) &&
-		(event->terms == NULL || event->terms->run_at <= GetCurrentTimestamp()))
-		event_terms(event)->run_at = DT_NOEND;
 	return take_key(event, &context);
+}
+
+/*
+ * Has an execution with limits, which is not for a later time than that of its start,
+ * wait for its slots: it begins when it has them.
+ */
+void
+start_await_slots(Event *event)
+{
+	if (!event->forked && limit_of_executions(event->catalog_id) && !engine_is_scheduled(event))
+		event_terms(event)->run_at = DT_NOEND;
 }
 
 /* Returns what the meta of an execution_start says of its role, settings and terms. */

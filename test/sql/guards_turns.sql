@@ -42,6 +42,21 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 't
 SELECT count(*) FROM noetl.slot WHERE name = 'turns_limited';
 SET client_min_messages = error;
 
+-- A start that says nothing but which playbook it is of has its limits and its priority, too.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: turns/plain
+priority: 4
+limits: {name: turns_plain, concurrency: 1}
+workflow:
+- {step: a, type: turns, code: x}
+$$) > 0;
+INSERT INTO noetl.event (event_type, catalog_id)
+SELECT 'execution_start', catalog_id FROM noetl.catalog, generate_series(1, 2) WHERE path = 'turns/plain';
+SELECT status, priority FROM noetl.execution WHERE path = 'turns/plain' ORDER BY execution_id;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'turns/plain';
+
 -- Who looks for work does some of what is due, and who asks for it the rest.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
