@@ -77,8 +77,8 @@ sleep 5;
 cmp_ok(cpu() - $before, '<', 0.5, 'the console sleeps while nothing happens');
 ok(hears($page, qr/: still here/), 'and says now and then that it is there');
 
-# Pages about one execution hear of each change, long before those that hear nothing are told
-# that the console is still there.
+# Pages about one execution, and lists, hear of each change, long before those that hear nothing
+# are told that the console is still there.
 sql(q{GRANT noetl_author TO ann; SET ROLE ann; SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: waits}\nworkflow:\n- {step: act, type: wait, signal: go}')});
 my ($changing, $still) = map { sql("SET ROLE ann; SELECT noetl.execute('waits')") } 1 .. 2;
 sub listen_to
@@ -91,17 +91,19 @@ sub listen_to
 	return $socket;
 }
 my ($changing_page, $still_page) = map { listen_to($_) } $changing, $still;
+my $list_page = listen_as($ann);
 foreach my $round (1 .. 4)
 {
 	sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
 	ok(hears($changing_page, qr/data: changed/), "change $round is heard");
+	ok(hears($list_page, qr/data: changed/), '... by a list, too');
 }
 my $heard = '';
 $still_page->blocking(0);
 sysread($still_page, $heard, 65536);
 cmp_ok(scalar(() = ($heard // '') =~ /still here/g), '<', 3, 'without waiting for time to pass');
 unlike($heard // '', qr/changed/, 'another execution has not changed');
-close $_ foreach $changing_page, $still_page;
+close $_ foreach $changing_page, $still_page, $list_page;
 
 post($other, '/logout', [ csrf => $other->{csrf} ]);
 ok(hears($other_page, qr/^0\r$/m), 'a logout ends what the pages listen to');
