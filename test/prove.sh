@@ -128,9 +128,9 @@ for run in $(runs); do
         memory-*) prove "$run" make memcheck REGRESS="$(sql_tests_of "${run#*-}")" ;;
         mutants)
             # the same sample when it is cut off and goes on; a guard that many tests concern is
-            # shown to be needed by the quicker of them
+            # shown to be needed by the most promising
             seed=$(hash_of_sources mutants)
-            prove "$run" make mutants LEAST=95 MOST_SECONDS=60 COUNT="$(of 200)" SEED="${seed:0:8}" ;;
+            prove "$run" make mutants LEAST=95 MOST_SECONDS=120 COUNT="$(of 200)" SEED="${seed:0:8}" ;;
         repeat-*)
             # no test may depend on a quiet machine
             for _ in $(seq "${BUSY:-2}"); do (while :; do :; done) & loops+=($!); done
