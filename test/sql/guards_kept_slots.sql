@@ -253,3 +253,29 @@ SELECT noetl.execute('kept/last') AS first \gset
 SELECT noetl.execute('kept/skip') AS second \gset
 SELECT event_type, meta->'attempt' AS attempt FROM noetl.event WHERE execution_id = :second AND event_type LIKE 'action%';
 SELECT pg_temp.clear();
+
+-- What has got the slot of its first limit, and not of its second, does not begin yet, be it a task or an execution.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/%s
+%s
+workflow:
+- {step: a, type: kepta, code: x%s}
+$$, name, of_execution, of_task)))
+  FROM (VALUES ('v', '', ', limits: {name: kept_v, concurrency: 1}'),
+               ('w', '', ', limits: {name: kept_w, concurrency: 1}'),
+               ('pair', '', ', limits: [{name: kept_v, concurrency: 2}, {name: kept_w, concurrency: 1}]'),
+               ('pair_run', 'limits: [{name: kept_v, concurrency: 2}, {name: kept_w, concurrency: 1}]', '')) v (name, of_execution, of_task);
+SELECT noetl.set_limit('kept_v', 1);
+SELECT noetl.execute('kept/v') AS v \gset
+SELECT noetl.execute('kept/w') AS w \gset
+SELECT noetl.execute('kept/pair') AS task \gset
+SELECT noetl.execute('kept/pair_run') AS run \gset
+SELECT pg_temp.slots(:task), pg_temp.slots(:run);
+SELECT noetl.unset_limit('kept_v'), noetl.cancel(:v);
+SELECT pg_temp.tasks(:task), pg_temp.slots(:task), pg_temp.slots(:run), status FROM noetl.execution WHERE execution_id = :run;
+SELECT noetl.enqueue_next() >= 0, noetl.cancel(:w), noetl.cancel(:task), noetl.enqueue_next() >= 0;
+SELECT pg_temp.tasks(:run), status FROM noetl.execution WHERE execution_id = :run;
+SELECT pg_temp.clear();
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
