@@ -279,3 +279,18 @@ SELECT noetl.enqueue_next() >= 0, noetl.cancel(:w), noetl.cancel(:task), noetl.e
 SELECT pg_temp.tasks(:run), status FROM noetl.execution WHERE execution_id = :run;
 SELECT pg_temp.clear();
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+
+-- Two tasks of an execution that displace the oldest displace none of their own: the second waits for the first.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/displace
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: kepta, code: x, limits: &newest {name: kept_o, concurrency: 1, on_limit: cancel_oldest}}
+- {step: b, type: keptb, code: x, limits: *newest}
+$$) > 0;
+SELECT noetl.execute('kept/last') AS first \gset
+SELECT noetl.execute('kept/displace') AS second \gset
+SELECT status, pg_temp.tasks(:second) FROM noetl.execution WHERE execution_id = :first;
+SELECT pg_temp.clear();
