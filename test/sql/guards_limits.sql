@@ -64,7 +64,11 @@ SELECT count(*) FROM noetl.limit_pace WHERE name = 'limited_paced';
 -- Where the rate is used up, and nothing runs, there is nobody to make room: what comes next waits.
 SELECT noetl.execute('limited/newest') AS id \gset
 SELECT noetl.cancel(:id);
+BEGIN;
 SELECT noetl.execute('limited/newest') AS id \gset
+-- No other execution is locked for it.
+SELECT (l.classid::bigint << 32 | l.objid::bigint) = :id AS own, count(*) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.objsubid = x'6e03'::int GROUP BY 1;
+COMMIT;
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM limited_slots();
 SELECT noetl.cancel(:id);
