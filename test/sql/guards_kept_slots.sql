@@ -184,3 +184,113 @@ SELECT noetl.unset_limit('kept_s');
 SELECT pg_temp.clear();
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
 DELETE FROM noetl.limit_pace WHERE name LIKE 'kept%';
+
+-- What a transaction has given up counts as held by its execution again when it rolls back.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/%s
+%s
+workflow:
+- {step: a, type: kepta, code: x%s}
+$$, name, of_execution, of_task)))
+  FROM (VALUES ('run', 'limits: {name: kept_n, concurrency: 1}', ''),
+               ('task', '', ', limits: {name: kept_n, concurrency: 1}')) v (name, of_execution, of_task);
+SELECT noetl.execute('kept/run') AS run \gset
+BEGIN;
+SELECT noetl.cancel(:run);
+SELECT noetl.execute('kept/task') AS lost \gset
+SELECT pg_temp.tasks(:lost), pg_temp.slots(:lost);
+ROLLBACK;
+SELECT noetl.execute('kept/task') AS task \gset
+SELECT pg_temp.tasks(:run), pg_temp.tasks(:task), pg_temp.slots(:task);
+SELECT pg_temp.clear();
+
+-- Slots that become free at the same time are handed out in the order of the limits' names and keys.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/ordered
+workflow:
+- {step: start, next: [z, b, a]}
+- {step: z, type: keptz, code: x, limits: {name: kept_z, concurrency: 1}}
+- {step: b, type: keptz, code: x, limits: {name: kept_a, key: b, concurrency: 1}}
+- {step: a, type: keptz, code: x, limits: {name: kept_a, key: a, concurrency: 1}}
+$$) > 0;
+SELECT noetl.execute('kept/ordered') AS first \gset
+SELECT noetl.execute('kept/ordered') AS second \gset
+SELECT pg_temp.tasks(:first), pg_temp.tasks(:second);
+SELECT noetl.cancel(:first);
+SELECT string_agg(node_name, ', ' ORDER BY queue_id) FROM noetl.queue WHERE execution_id = :second AND status = 'queued';
+SELECT pg_temp.clear();
+
+-- A trigger of a user may change the limit while a slot is handed out: what it admits begins then.
+CREATE FUNCTION pg_temp.widen() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM noetl.set_limit('kept_o', 2);
+    RETURN new;
+END $$;
+SELECT noetl.execute('kept/last') AS first \gset
+SELECT noetl.execute('kept/last') AS second \gset
+SELECT noetl.execute('kept/last') AS third \gset
+CREATE TRIGGER widen BEFORE UPDATE ON noetl.queue FOR EACH ROW WHEN (old.status = 'blocked' AND new.status = 'queued') EXECUTE FUNCTION pg_temp.widen();
+SELECT noetl.cancel(:first);
+DROP TRIGGER widen ON noetl.queue;
+SELECT pg_temp.tasks(:second), pg_temp.tasks(:third);
+SELECT noetl.unset_limit('kept_o');
+SELECT pg_temp.clear();
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+
+-- What is skipped, because its limit is reached, has had one attempt.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/skip
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_o, concurrency: 1, on_limit: skip}}
+$$) > 0;
+SELECT noetl.execute('kept/last') AS first \gset
+SELECT noetl.execute('kept/skip') AS second \gset
+SELECT event_type, meta->'attempt' AS attempt FROM noetl.event WHERE execution_id = :second AND event_type LIKE 'action%';
+SELECT pg_temp.clear();
+
+-- What has got the slot of its first limit, and not of its second, does not begin yet, be it a task or an execution.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/%s
+%s
+workflow:
+- {step: a, type: kepta, code: x%s}
+$$, name, of_execution, of_task)))
+  FROM (VALUES ('v', '', ', limits: {name: kept_v, concurrency: 1}'),
+               ('w', '', ', limits: {name: kept_w, concurrency: 1}'),
+               ('pair', '', ', limits: [{name: kept_v, concurrency: 2}, {name: kept_w, concurrency: 1}]'),
+               ('pair_run', 'limits: [{name: kept_v, concurrency: 2}, {name: kept_w, concurrency: 1}]', '')) v (name, of_execution, of_task);
+SELECT noetl.set_limit('kept_v', 1);
+SELECT noetl.execute('kept/v') AS v \gset
+SELECT noetl.execute('kept/w') AS w \gset
+SELECT noetl.execute('kept/pair') AS task \gset
+SELECT noetl.execute('kept/pair_run') AS run \gset
+SELECT pg_temp.slots(:task), pg_temp.slots(:run);
+SELECT noetl.unset_limit('kept_v'), noetl.cancel(:v);
+SELECT pg_temp.tasks(:task), pg_temp.slots(:task), pg_temp.slots(:run), status FROM noetl.execution WHERE execution_id = :run;
+SELECT noetl.enqueue_next() >= 0, noetl.cancel(:w), noetl.cancel(:task), noetl.enqueue_next() >= 0;
+SELECT pg_temp.tasks(:run), status FROM noetl.execution WHERE execution_id = :run;
+SELECT pg_temp.clear();
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+
+-- Two tasks of an execution that displace the oldest displace none of their own: the second waits for the first.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/displace
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, type: kepta, code: x, limits: &newest {name: kept_o, concurrency: 1, on_limit: cancel_oldest}}
+- {step: b, type: keptb, code: x, limits: *newest}
+$$) > 0;
+SELECT noetl.execute('kept/last') AS first \gset
+SELECT noetl.execute('kept/displace') AS second \gset
+SELECT status, pg_temp.tasks(:second) FROM noetl.execution WHERE execution_id = :first;
+SELECT pg_temp.clear();

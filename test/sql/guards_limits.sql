@@ -56,11 +56,19 @@ SELECT count(*) AS begun, bool_or(full_at > now() + interval '90 min') AS twice 
 SELECT noetl.redrive(:id);
 SELECT count(*) AS begun, bool_or(full_at > now() + interval '90 min') AS twice FROM noetl.limit_pace WHERE name = 'limited_paced';
 SELECT noetl.cancel(:id);
+-- What a rate says is forgotten when it does not matter any more, although nothing waits for it.
+UPDATE noetl.limit_pace SET full_at = now(), due_at = now() WHERE name = 'limited_paced';
+SELECT noetl.enqueue_next() >= 0 AS looked;
+SELECT count(*) FROM noetl.limit_pace WHERE name = 'limited_paced';
 
 -- Where the rate is used up, and nothing runs, there is nobody to make room: what comes next waits.
 SELECT noetl.execute('limited/newest') AS id \gset
 SELECT noetl.cancel(:id);
+BEGIN;
 SELECT noetl.execute('limited/newest') AS id \gset
+-- No other execution is locked for it.
+SELECT (l.classid::bigint << 32 | l.objid::bigint) = :id AS own, count(*) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.objsubid = x'6e03'::int GROUP BY 1;
+COMMIT;
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM limited_slots();
 SELECT noetl.cancel(:id);
@@ -113,6 +121,15 @@ SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT regexp_replace(error, '\d+', 'N') AS error FROM noetl.reaper_failure;
 DELETE FROM noetl.reaper_failure;
 DELETE FROM noetl.execution WHERE execution_id = :id;
+
+-- A session that does not know the playbook yet has an execution whose time comes wait for its slot, too.
+SELECT noetl.execute('limited/one') AS first, noetl.execute('limited/one', run_at => clock_timestamp() + interval '10 ms') AS second \gset
+SELECT pg_sleep(0.02);
+\c -
+SELECT noetl.enqueue_next() >= 0 AS looked;
+SELECT status FROM noetl.execution WHERE execution_id IN (:first, :second) ORDER BY execution_id;
+SELECT * FROM limited_slots();
+SELECT noetl.cancel(:first), noetl.cancel(:second);
 
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'limited/%' AND status = 'RUNNING';
 DELETE FROM noetl.slot WHERE name = 'limited_task';

@@ -42,6 +42,16 @@ workflow:
 - {step: b, type: shell, command: x}
 - {step: c, type: python, code: x}
 ');
+	SELECT noetl.register(format('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/%1$s_%2$s
+%3$s
+workflow:
+- {step: a, type: %2$s, command: x, code: x%4$s}
+', word, type, of_execution, of_task)) FROM (VALUES ('turn', 'limits: {name: turn, concurrency: 1}', ''),
+		('rate', '', ', limits: {name: rate, rate: {limit: 1, per: second}}')) v (word, of_execution, of_task),
+		unnest('{shell,python}'::text[]) type;
 	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. seconds * 20 LOOP
@@ -140,6 +150,12 @@ woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_
 	SELECT noetl.lease('w1', 1, '2 hours')});
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
+woken_by(q{SELECT noetl.execute('wakes/rate_shell'), noetl.execute('wakes/rate_python')}, 'a rate that lets the next task begin');
+woken_by(q{SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path = 'wakes/turn_shell' AND status = 'RUNNING'},
+	'an execution that hands its slot to the next', q{
+	SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path LIKE 'wakes/turn%' AND ended_at IS NULL;
+	SELECT noetl.execute('wakes/turn_shell');
+	SELECT noetl.execute('wakes/turn_python')});
 woken_by('SELECT 1', 'the end of a pause', q{
 	SELECT noetl.release(queue_id, 'w1') FROM noetl.queue;
 	SELECT noetl.pause(execution_id, until => clock_timestamp() + interval '8 s') FROM noetl.queue});
