@@ -188,13 +188,17 @@ SELECT noetl.cancel(:next);
 DELETE FROM noetl.queue WHERE node_type LIKE 'lim%';
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'lim%';
 
--- Memory has places for so many limits and keys, in groups: these keys are of one group.
+-- Memory has places for so many limits and keys, in groups: these keys are of one group, of which
+-- no other limit is that follows.
 SELECT pg_sleep(greatest(0, 6 - extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())))::text = '' AS bursts_are_full;
 CREATE FUNCTION pg_temp.place(name text, key text) RETURNS bigint LANGUAGE sql AS $$
     SELECT hashtextextended(key, hashtextextended(name, (SELECT oid::bigint FROM pg_database WHERE datname = current_database()))) & 31
 $$;
 CREATE FUNCTION pg_temp.keys(name text, n integer) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT k::text FROM generate_series(1, 5000) k WHERE pg_temp.place(name, k::text) = 7 LIMIT n
+    SELECT k::text FROM generate_series(1, 5000) k WHERE pg_temp.place(name, k::text) = (
+        SELECT min(g) FROM generate_series(0, 31) g
+         WHERE g NOT IN (SELECT pg_temp.place(t, '') FROM unnest('{lim_d,lim_n,lim_s,lim_t}'::text[]) t)
+           AND g NOT IN (SELECT pg_temp.place('lim_plain', t) FROM unnest('{back,prepared}'::text[]) t)) LIMIT n
 $$;
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
