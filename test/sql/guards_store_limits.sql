@@ -190,7 +190,7 @@ SELECT count(*) FROM noetl.slot WHERE name LIKE 'lim%';
 
 -- Memory has places for so many limits and keys, in groups: these keys are of one group, of which
 -- no other limit is that follows.
-SELECT pg_sleep(greatest(0, 6 - extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())))::text = '' AS bursts_are_full;
+SELECT pg_sleep(greatest(1.1, 6 - extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())))::text = '' AS bursts_are_full;
 CREATE FUNCTION pg_temp.place(name text, key text) RETURNS bigint LANGUAGE sql AS $$
     SELECT hashtextextended(key, hashtextextended(name, (SELECT oid::bigint FROM pg_database WHERE datname = current_database()))) & 31
 $$;
