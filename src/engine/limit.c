@@ -234,7 +234,8 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	if (TransactionIdIsValid(by) && !last && !rated)
 		return by;
 	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	busy = (waiting.leaving && busy) ||
+	busy = (waiting.leaving &&
+			(busy || (full && (state.writing || TransactionIdIsValid(state.by))))) ||
 		(waiting.any && (busy || (full && state.writing) || (!full && !rated) ||
 						 TransactionIdIsValid(by) ||
 						 (key->due && TransactionIdIsValid(state.by))));

@@ -60,7 +60,7 @@ typedef struct RoomNote
 	int			taken;
 	int			given;
 	int			raised;			/* by how much it has raised the number */
-	bool		writing;
+	int			writing;		/* 0, or the level of transactions at which it is writing */
 	TimestampTz changed;		/* 0, or when this transaction changed the rate … */
 	TimestampTz full_at;		/* … of a place that said this */
 	int			taken_before;
@@ -73,7 +73,8 @@ static RoomNote *notes = NULL;
 static int	nnotes = 0;
 static int	capacity = 0;
 static bool undone = false;		/* a part of the transaction was rolled back */
-static RoomGroup *asking_in = NULL; /* this session is writing that something waits */
+static RoomGroup *asking_in = NULL; /* this session is writing that something waits … */
+static int	asking_level = 0;	/* … at this level of transactions */
 
 /* ---------------------------------------------------------------------------
  * Shared memory
@@ -238,16 +239,18 @@ bring_up(RoomNote *note, const RoomPlace *place)
 }
 
 /*
- * Ends what a note has begun.  Unless it commits, what had used up the rate before the
+ * Ends what a note has begun; of what is being written, what was begun at this level of
+ * transactions, or below it.  Unless it commits, what had used up the rate before the
  * transaction changed it counts again, and what has begun since.
  */
 static void
-end_note(RoomNote *note, int change, bool commits)
+end_note(RoomNote *note, int change, bool commits, int level)
 {
 	RoomGroup  *group = lock_group(&note->tag);
 	RoomPlace  *place = find_place(group, &note->tag);
+	bool		written = note->writing >= level;
 
-	if (place != NULL && note->writing)
+	if (place != NULL && written)
 		place->writing--;
 	if (place != NULL && note->epoch != 0 && note->epoch == place->epoch)
 		place->held += change;
@@ -259,7 +262,8 @@ end_note(RoomNote *note, int change, bool commits)
 		place->changed = note->changed;
 	}
 	SpinLockRelease(&group->mutex);
-	note->writing = false;
+	if (written)
+		note->writing = 0;
 	note->epoch = 0;
 }
 
@@ -274,20 +278,26 @@ transaction_ended(XactEvent event, void *arg)
 		end_note(&notes[i], event == XACT_EVENT_PREPARE ? 0 :
 				 event == XACT_EVENT_ABORT ? -notes[i].raised :
 				 notes[i].taken - notes[i].given - notes[i].raised,
-				 event == XACT_EVENT_COMMIT);
+				 event == XACT_EVENT_COMMIT, 1);
 	nnotes = 0;
 	undone = false;
 }
 
-/* Subtransaction callback: it is not known what was rolled back, so nothing is lowered. */
+/*
+ * Subtransaction callback: it is not known what was rolled back, so nothing is lowered.  A row
+ * that is being written around it, whose trigger or constraint has begun it, goes on.
+ */
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
+	int			level = GetCurrentTransactionNestLevel();
+
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	limit_room_end_asking();
+	if (asking_level >= level)
+		limit_room_end_asking();
 	for (int i = 0; i < nnotes; i++)
-		end_note(&notes[i], 0, false);
+		end_note(&notes[i], 0, false, level);
 	undone = undone || nnotes > 0;
 }
 
@@ -392,7 +402,7 @@ limit_room_take(const LimitTag *tag, const LimitTerms *terms, TimestampTz now)
 	note = note_of(tag);
 	group = lock_group(tag);
 	place = find_place(group, tag);
-	room = place != NULL && !note->writing && place->writing < PG_UINT16_MAX &&
+	room = place != NULL && note->writing == 0 && place->writing < PG_UINT16_MAX &&
 		has_room(place, 1 - spare_slots(note, place), terms, now);
 	if (room)
 	{
@@ -409,7 +419,8 @@ limit_room_take(const LimitTag *tag, const LimitTerms *terms, TimestampTz now)
 		place->used = ++group->clock;
 	}
 	SpinLockRelease(&group->mutex);
-	note->writing = note->writing || room;
+	if (room)
+		note->writing = GetCurrentTransactionNestLevel();
 	return room;
 }
 
@@ -421,10 +432,10 @@ limit_room_written(const LimitTag *tag)
 	RoomGroup  *group = lock_group(tag);
 	RoomPlace  *place = find_place(group, tag);
 
-	if (place != NULL && note->writing)
+	if (place != NULL && note->writing > 0)
 		place->writing--;
 	SpinLockRelease(&group->mutex);
-	note->writing = false;
+	note->writing = 0;
 }
 
 /* Notes a slot that is taken under the lock, or given up (store/limit_room.h). */
@@ -551,6 +562,7 @@ limit_room_begin_asking(const LimitTag *tag)
 		place->open = false;
 	SpinLockRelease(&group->mutex);
 	asking_in = group;
+	asking_level = GetCurrentTransactionNestLevel();
 }
 
 /* The rows are written (store/limit_room.h). */

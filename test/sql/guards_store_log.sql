@@ -11,9 +11,11 @@ CREATE FUNCTION pg_temp.ended(which bigint) RETURNS text LANGUAGE sql AS $$
 $$;
 -- Copies an event by hand, without the broker.
 CREATE FUNCTION pg_temp.forge(which bigint, type text, node text, changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    last bigint := (SELECT max(event_id) + 1 FROM noetl.event WHERE execution_id = which);
 BEGIN
     ALTER TABLE noetl.event DISABLE TRIGGER USER;
-    INSERT INTO noetl.event SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', noetl.next_id(), 'created_at', clock_timestamp()) || changes)).*
+    INSERT INTO noetl.event SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', last, 'created_at', clock_timestamp()) || changes)).*
       FROM noetl.event e WHERE execution_id = which AND event_type = type AND node_name = node ORDER BY event_id LIMIT 1;
     ALTER TABLE noetl.event ENABLE TRIGGER USER;
 END $$;
