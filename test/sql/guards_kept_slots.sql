@@ -294,3 +294,53 @@ SELECT noetl.execute('kept/last') AS first \gset
 SELECT noetl.execute('kept/displace') AS second \gset
 SELECT status, pg_temp.tasks(:second) FROM noetl.execution WHERE execution_id = :first;
 SELECT pg_temp.clear();
+
+-- A slot of one key of a limit is none of another key.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/keys
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_p, key: one, concurrency: 9}, next: b}
+- {step: b, type: keptb, code: x, limits: {name: kept_p, key: two, concurrency: 9}}
+$$) > 0;
+SELECT noetl.execute('kept/keys') AS first \gset
+SELECT noetl.execute('kept/keys') AS second \gset
+SELECT pg_temp.go_on('kepta'), pg_temp.go_on('kepta');
+SELECT pg_temp.tasks(:first), pg_temp.tasks(:second);
+SELECT key, held, count(*) FROM noetl.slot WHERE name = 'kept_p' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT pg_temp.clear();
+
+-- What a task has left counts no more when that part of the transaction is rolled back: the
+-- next attempt leaves its slot once.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/again
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_p, concurrency: 9}, next: b}
+- {step: b, type: keptb, code: x, limits: {name: kept_p, concurrency: 9}}
+$$) > 0;
+SELECT noetl.execute('kept/again') AS id \gset
+SELECT queue_id AS task FROM noetl.lease('w', 1, types => '{kepta}') \gset
+CREATE FUNCTION kept_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('kept.refuse') = 'yes' AND NEW.node_name = 'b' THEN
+        RAISE EXCEPTION 'not now';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER kept_refuse BEFORE INSERT ON noetl.queue FOR EACH ROW EXECUTE FUNCTION kept_refuse();
+BEGIN;
+SAVEPOINT part;
+SET LOCAL kept.refuse = 'yes';
+SELECT noetl.complete(:task, '1', 'w');
+ROLLBACK TO part;
+SET LOCAL kept.refuse = 'no';
+SELECT noetl.complete(:task, '1', 'w');
+COMMIT;
+DROP TRIGGER kept_refuse ON noetl.queue;
+DROP FUNCTION kept_refuse();
+SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
+SELECT pg_temp.go_on('keptb');
+SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
