@@ -344,3 +344,18 @@ DROP FUNCTION kept_refuse();
 SELECT pg_temp.tasks(:id), pg_temp.slots(:id);
 SELECT pg_temp.go_on('keptb');
 SELECT count(*) FROM noetl.slot WHERE name LIKE 'kept%';
+
+-- Who displaces the oldest does so once: when another one, that has waited longer, gets the slot,
+-- it waits as well.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: kept/%s
+workflow:
+- {step: a, type: kepta, code: x, limits: {name: kept_n, concurrency: 1%s}}
+$$, name, refusal))) FROM (VALUES ('patient', ''), ('newest', ', on_limit: cancel_oldest')) v (name, refusal);
+SELECT noetl.execute('kept/patient') AS oldest, noetl.execute('kept/patient') AS older \gset
+SELECT noetl.execute('kept/newest') AS newest \gset
+SELECT noetl.execute('kept/patient') AS last \gset
+SELECT status, pg_temp.tasks(execution_id) FROM noetl.execution WHERE execution_id IN (:oldest, :older, :newest, :last) ORDER BY execution_id;
+SELECT pg_temp.clear();
