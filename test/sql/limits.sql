@@ -189,7 +189,8 @@ SELECT * FROM pg_temp.tasks();
 SELECT noetl.unset_limit('pace');
 SELECT count(noetl.complete(queue_id, '{}', 'w1')) FROM noetl.lease('w1', 10);
 -- The pace is forgotten when it does not matter any more.
-UPDATE noetl.limit_pace SET full_at = now(), due_at = now();
+INSERT INTO noetl.limit_pace (name, key, full_at, due_at) VALUES ('pace', '', now(), now())
+    ON CONFLICT (name, key) DO UPDATE SET full_at = excluded.full_at, due_at = excluded.due_at;
 SELECT noetl.enqueue_next() >= 0 AS looked;
 SELECT count(*) FROM noetl.limit_pace;
 
