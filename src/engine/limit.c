@@ -192,6 +192,44 @@ write_pace(const LimitBook *state, TimestampTz full_before, TimestampTz due, boo
 }
 
 /*
+ * The transaction under way for which nobody else will look at the key once it has ended, or
+ * none.  FULL: what waits first finds no room.  UNTIL_DUE: the rate alone keeps it waiting,
+ * so that the timer looks.
+ */
+static TransactionId
+whom_to_await(const LimitBook *state, const LimitWaiting *waiting, bool full, bool until_due)
+{
+	if (!waiting->any || until_due)
+		return InvalidTransactionId;
+	if (!full)
+		return waiting->by;
+	/* what another transaction has wait, that transaction looks at */
+	return waiting->own ? state->by : InvalidTransactionId;
+}
+
+/*
+ * Whether the timer has to look at the key soon: others are BUSY with what waits, or it is
+ * not known yet whether a slot is free.  AWAITED: a transaction is in the way that is not
+ * waited for.  RATED: a rate counts for what waits.
+ */
+static bool
+must_look_soon(const LimitBook *state, const LimitWaiting *waiting, bool full, bool rated,
+			   bool busy, bool awaited)
+{
+	bool		others_changed = TransactionIdIsValid(state->by);
+
+	if (waiting->leaving && (busy || (full && (state->writing || others_changed))))
+		return true;
+	if (!waiting->any)
+		return false;
+	if (busy || awaited)
+		return true;
+	if (full ? state->writing : !rated)
+		return true;
+	return state->key.due && others_changed;
+}
+
+/*
  * Hands the free slots of a limit and a key to what waits for them, under the lock of the
  * key.  Returns a transaction that may leave another slot free, or another one waiting,
  * for which nobody else will look; in the last round that is left to the timer.
@@ -229,16 +267,10 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	}
 	CommandCounterIncrement();
 	limit_look_at_waiting(store, key, &waiting);
-	by = !waiting.any || due != 0 || (rated && !full) ? InvalidTransactionId :
-		!full ? waiting.by : waiting.own ? state.by : InvalidTransactionId;
+	by = whom_to_await(&state, &waiting, full, due != 0 || (rated && !full));
 	if (TransactionIdIsValid(by) && !last && !rated)
 		return by;
-	/* others are busy with what waits, or it is not known yet whether a slot is free */
-	busy = (waiting.leaving &&
-			(busy || (full && (state.writing || TransactionIdIsValid(state.by))))) ||
-		(waiting.any && (busy || (full && state.writing) || (!full && !rated) ||
-						 TransactionIdIsValid(by) ||
-						 (key->due && TransactionIdIsValid(state.by))));
+	busy = must_look_soon(&state, &waiting, full, rated, busy, TransactionIdIsValid(by));
 	*paced = *paced || rated || due != 0 || busy;
 	write_pace(&state, full_before, due, busy, now);
 	after = PG_INT64_MIN;
