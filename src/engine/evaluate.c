@@ -375,7 +375,6 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	uint64		prepared = prepared_events;
 	EvaluationFrame frame;
 	volatile bool saved = false;
-	ListCell   *lc;
 	int64		last_event_id;
 	TimestampTz last_time;
 	bool		own;
@@ -393,12 +392,7 @@ evaluate_save(void *arg, List *requests, struct SaveError *error)
 	}
 	PG_END_TRY();
 	if (!saved)
-	{
-		/* its signals are undone */
-		foreach(lc, frame.claimed)
-			((Run *) lfirst(lc))->claimed = false;
 		return false;
-	}
 	values->interrupted = values->interrupted || frame.interrupted;
 	values->child_ends = list_concat(values->child_ends, frame.child_ends);
 	/* events that are emitted from now on follow those that the statements inserted */
@@ -741,10 +735,7 @@ claim_wait(Store *store, EvaluationFrame *frame, const Event *signal)
 	old = MemoryContextSwitchTo(frame->memory);
 	run = state.finished ? NULL : broker_find_wait(&state, signal);
 	if (run != NULL)
-	{
-		run->claimed = true;
-		frame->claimed = lappend(frame->claimed, run);
-	}
+		frame_claim(frame, run);
 	MemoryContextSwitchTo(old);
 	return run != NULL;
 }

@@ -9,6 +9,7 @@
  */
 #include "common/common.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -68,13 +69,66 @@ frame_pop(const EvaluationFrame *frame)
 	current_frame = frame->outer;
 }
 
+/* The subtransaction after a rolled back or released one, or none: it is rolled back. */
+static bool
+hand_on(SubTransactionId *noted, SubTransactionId id, SubTransactionId heir)
+{
+	if (*noted == id)
+		*noted = heir;
+	return *noted != InvalidSubTransactionId;
+}
+
+/*
+ * SubXactCallback: what a subtransaction has noted in frames is its parent's when it is
+ * released, and forgotten when it is rolled back.
+ */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	SubTransactionId heir = event == SUBXACT_EVENT_ABORT_SUB ? InvalidSubTransactionId : parent;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	for (EvaluationFrame *frame = current_frame; frame != NULL; frame = frame->outer)
+	{
+		ListCell   *lc;
+
+		foreach(lc, frame->child_ends)
+			if (!hand_on(&((NotedEnd *) lfirst(lc))->subtransaction, id, heir))
+				frame->child_ends = foreach_delete_current(frame->child_ends, lc);
+		foreach(lc, frame->claims)
+		{
+			Claim	   *claim = (Claim *) lfirst(lc);
+
+			if (hand_on(&claim->subtransaction, id, heir))
+				continue;
+			claim->run->claimed = false;
+			frame->claims = foreach_delete_current(frame->claims, lc);
+		}
+	}
+}
+
+/* Returns the subtransaction that notes something in a frame, whose end is heard of. */
+static SubTransactionId
+noting_subtransaction(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterSubXactCallback(subtransaction_ended, NULL);
+	registered = true;
+	return GetCurrentSubTransactionId();
+}
+
 /* Copies the end of a child into a frame. */
 void
 frame_add_child_end(EvaluationFrame *frame, const ChildEnd *end)
 {
 	MemoryContext old = MemoryContextSwitchTo(frame->memory);
-	ChildEnd   *copy = palloc(sizeof(ChildEnd));
+	NotedEnd   *noted = palloc(sizeof(NotedEnd));
+	ChildEnd   *copy = &noted->end;
 
+	noted->subtransaction = noting_subtransaction();
 	*copy = *end;
 	if (end->result != NULL)
 	{
@@ -83,7 +137,21 @@ frame_add_child_end(EvaluationFrame *frame, const ChildEnd *end)
 	}
 	if (end->error != NULL)
 		copy->error = pstrdup(end->error);
-	frame->child_ends = lappend(frame->child_ends, copy);
+	frame->child_ends = lappend(frame->child_ends, noted);
+	MemoryContextSwitchTo(old);
+}
+
+/* Notes that a signal will end a wait: it is not there for the next one. */
+void
+frame_claim(EvaluationFrame *frame, Run *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(frame->memory);
+	Claim	   *claim = palloc(sizeof(Claim));
+
+	claim->run = run;
+	claim->subtransaction = noting_subtransaction();
+	run->claimed = true;
+	frame->claims = lappend(frame->claims, claim);
 	MemoryContextSwitchTo(old);
 }
 
@@ -113,8 +181,11 @@ drain(Store *store, EvaluationFrame *frame)
 				enqueued += evaluate_pending(store, frame->execution_id);
 			}
 			else if (next < list_length(frame->child_ends))
-				enqueued += engine_decide_child_end(frame->execution_id,
-													list_nth(frame->child_ends, next++));
+			{
+				NotedEnd   *noted = (NotedEnd *) list_nth(frame->child_ends, next++);
+
+				enqueued += engine_decide_child_end(frame->execution_id, &noted->end);
+			}
 			else
 				break;
 			MemoryContextReset(memory);
@@ -145,6 +216,6 @@ frame_settle(Store *store, EvaluationFrame *frame)
 		return frame->interrupted || frame->child_ends != NIL ? drain(store, frame) : 0;
 	outer->interrupted = outer->interrupted || frame->interrupted;
 	foreach(lc, frame->child_ends)
-		frame_add_child_end(outer, (ChildEnd *) lfirst(lc));
+		frame_add_child_end(outer, &((NotedEnd *) lfirst(lc))->end);
 	return 0;
 }

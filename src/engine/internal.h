@@ -38,6 +38,20 @@
 
 /* ---- frame.c ---- */
 
+/* A child that has ended, by a subtransaction that can still be rolled back. */
+typedef struct NotedEnd
+{
+	ChildEnd	end;
+	SubTransactionId subtransaction;
+} NotedEnd;
+
+/* A wait that a signal of such a subtransaction will end. */
+typedef struct Claim
+{
+	Run		   *run;
+	SubTransactionId subtransaction;
+} Claim;
+
 /*
  * An evaluation frame: the decisions on an execution that this session is
  * writing.  A user's trigger that fires meanwhile may insert events of the same
@@ -54,8 +68,8 @@ typedef struct EvaluationFrame
 	bool		interrupted;	/* an event waits in noetl.pending */
 	bool		draining;		/* the decisions are written; what was noted
 								 * meanwhile is decided on */
-	List	   *child_ends;		/* ChildEnd * of children that ended meanwhile */
-	List	   *claimed;		/* Run * that signals will end which came meanwhile */
+	List	   *child_ends;		/* NotedEnd * of children that ended meanwhile */
+	List	   *claims;			/* Claim * of signals that came meanwhile */
 	MemoryContext memory;		/* of these lists */
 	List	   *opened;			/* OpenedWait * that have begun */
 	int			enqueued;		/* tasks, so far */
@@ -76,6 +90,8 @@ extern void frame_push(EvaluationFrame *frame, const BrokerState *state);
 extern void frame_pop(const EvaluationFrame *frame);
 /* Notes the end of a child until the frame's decisions are written. */
 extern void frame_add_child_end(EvaluationFrame *frame, const ChildEnd *end);
+/* Notes that a signal will end a wait, whose memory lasts as long as the frame. */
+extern void frame_claim(EvaluationFrame *frame, Run *run);
 /*
  * Does what was noted in a frame that has been popped, or leaves that to the
  * execution's outer frame.  Returns the number of tasks that are enqueued.
@@ -94,7 +110,7 @@ typedef struct ValueContext
 	BrokerState *state;			/* of the evaluation */
 	const char *with_action;	/* runs of this step are loaded with their action; or NULL */
 	bool		interrupted;	/* a save has left an event in noetl.pending */
-	List	   *child_ends;		/* ChildEnd * of children that a save has ended */
+	List	   *child_ends;		/* NotedEnd * of children that a save has ended */
 	bool		workload_known;
 	bool		workload_exists;
 	JsonbValue	workload;
