@@ -77,13 +77,14 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 void
 engine_check_snapshot(Store *store, int64 execution_id)
 {
-	int64		last_id;
+	int64		last_id = 0;
 	TimestampTz last_time;
 	bool		own;
 
-	if (IsolationUsesXactSnapshot() &&
-		store_last_event(store, execution_id, 0, &last_id, &last_time, &own))
-		check_snapshot(store, execution_id, last_id, own);
+	if (!IsolationUsesXactSnapshot())
+		return;
+	(void) store_last_event(store, execution_id, 0, &last_id, &last_time, &own);
+	check_snapshot(store, execution_id, last_id, own);
 }
 
 /*
@@ -392,8 +393,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	normalise_words(event);
 	if (!find_execution(store, event, &execution, &fresh))
 	{
-		if (event->event_id != 0 &&
-			store_event_exists(store, event->execution_id, event->event_id))
+		if (store_event_exists(store, event->execution_id, event->event_id))
 			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
