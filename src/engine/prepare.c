@@ -45,8 +45,7 @@ remember_met(const Execution *execution)
 bool
 prepared_execution(int64 execution_id, Execution *execution)
 {
-	if (met.number == 0 || met.number != prepared_events ||
-		met.execution.execution_id != execution_id ||
+	if (met.number != prepared_events || met.execution.execution_id != execution_id ||
 		met.command != GetCurrentCommandId(false))
 		return false;
 	*execution = met.execution;
