@@ -42,6 +42,22 @@ workflow:
 - {step: b, type: shell, command: x}
 - {step: c, type: python, code: x}
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/short
+timeout: 0.2
+workflow:
+- {step: a, type: shell, command: x}
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/calls
+workflow:
+- {step: a, type: playbook, path: wakes/short, on_error: continue, next: b}
+- {step: b, type: python, code: x}
+');
 	SELECT noetl.register(format('
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -182,6 +198,8 @@ woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_
 	DELETE FROM noetl.queue;
 	SELECT noetl.execute('wakes/types');
 	SELECT noetl.lease('w1', 1, '2 hours')});
+woken_by(q{SELECT noetl.execute('wakes/one', run_at => clock_timestamp() + interval '0.2 s')}, 'a later start');
+woken_by(q{SELECT noetl.execute('wakes/calls')}, 'a child whose time is over');
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
 woken_by(q{SELECT noetl.execute('wakes/rate_shell'), noetl.execute('wakes/rate_python')}, 'a rate that lets the next task begin');
