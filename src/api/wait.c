@@ -7,6 +7,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "api/arguments.h"
@@ -65,13 +66,18 @@ work_is_due(const Waiter *waiter, TimestampTz *until)
 
 /*
  * Sleeps until work is due or the time is over; returns whether work is due.  Each
- * look is a transaction of its own, so that no snapshot is held while sleeping.
+ * look is a transaction of its own, so that no snapshot is held while sleeping, and
+ * what it has taken of memory is freed: a wait may last for ever.
  */
 static bool
 sleep_for_work(const Waiter *waiter)
 {
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "noetl look",
+												 ALLOCSET_DEFAULT_SIZES);
+
 	for (;;)
 	{
+		MemoryContext old = MemoryContextSwitchTo(memory);
 		TimestampTz until;
 		bool		due;
 
@@ -79,7 +85,9 @@ sleep_for_work(const Waiter *waiter)
 		PushActiveSnapshot(GetTransactionSnapshot());	/* none survives a commit */
 		due = work_is_due(waiter, &until);
 		PopActiveSnapshot();
+		MemoryContextSwitchTo(old);
 		SPI_commit();
+		MemoryContextReset(memory);
 		if (due || GetCurrentTimestamp() >= waiter->deadline)
 			return due;
 		(void) sleep_until(until);

@@ -45,8 +45,7 @@ remember_met(const Execution *execution)
 bool
 prepared_execution(int64 execution_id, Execution *execution)
 {
-	if (met.number == 0 || met.number != prepared_events ||
-		met.execution.execution_id != execution_id ||
+	if (met.number != prepared_events || met.execution.execution_id != execution_id ||
 		met.command != GetCurrentCommandId(false))
 		return false;
 	*execution = met.execution;
@@ -77,13 +76,14 @@ check_snapshot(Store *store, int64 execution_id, int64 last_event_id, bool own)
 void
 engine_check_snapshot(Store *store, int64 execution_id)
 {
-	int64		last_id;
+	int64		last_id = 0;
 	TimestampTz last_time;
 	bool		own;
 
-	if (IsolationUsesXactSnapshot() &&
-		store_last_event(store, execution_id, 0, &last_id, &last_time, &own))
-		check_snapshot(store, execution_id, last_id, own);
+	if (!IsolationUsesXactSnapshot())
+		return;
+	(void) store_last_event(store, execution_id, 0, &last_id, &last_time, &own);
+	check_snapshot(store, execution_id, last_id, own);
 }
 
 /*
@@ -392,8 +392,7 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 	normalise_words(event);
 	if (!find_execution(store, event, &execution, &fresh))
 	{
-		if (event->event_id != 0 &&
-			store_event_exists(store, event->execution_id, event->event_id))
+		if (store_event_exists(store, event->execution_id, event->event_id))
 			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),

@@ -913,7 +913,7 @@ store_lease(Store *store, const LeaseRequest *request, const char **more, bool *
 	leasing.behind = false;
 	store_refresh_pauses();
 	deferred_sort_tasks(store);
-	if (store->deferred_tasks != NIL && pause_none() &&
+	if (store->deferred_tasks != NIL &&
 		ready_news_none(leasing.table->relation, leasing.now, request->ntypes, request->types))
 		lease_deferred(&leasing, NULL);
 	if (!is_full(&leasing))

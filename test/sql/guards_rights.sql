@@ -14,6 +14,14 @@ path: rights/each
 workflow:
 - {step: each, type: iterator, collection: [1, 2], element: n, task: {type: rights, code: x}}
 $$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rights/short
+timeout: 0.01
+workflow:
+- {step: a, type: rights, code: x}
+$$) > 0 AS registered;
 CREATE ROLE regress_rights_ann;
 CREATE ROLE regress_rights_bob;
 CREATE ROLE regress_rights_admin;
@@ -38,6 +46,16 @@ RESET ROLE;
 SELECT event_type, current_index, meta FROM noetl.event WHERE execution_id = :id AND worker_id = 'bob' ORDER BY event_id;
 SELECT noetl.cancel(:id);
 SELECT count(noetl.release(queue_id, 'bob')) FROM noetl.queue WHERE execution_id = :id;
+
+-- Whoever looks for work does what is due, whosever the executions are.
+SET ROLE regress_rights_ann;
+SELECT noetl.execute('rights/short') AS id \gset
+SELECT pg_sleep(0.02);
+SET ROLE regress_rights_bob;
+SELECT count(*) FROM noetl.lease('bob', 1, '1 hour', '{nothing}');
+RESET ROLE;
+SELECT status, error FROM noetl.execution WHERE execution_id = :id;
+SELECT count(*) FROM noetl.reaper_failure;
 
 -- Where isolation is off everybody sees and does all that the rights of the tables let him.
 SET ROLE regress_rights_ann;

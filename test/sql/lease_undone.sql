@@ -17,4 +17,10 @@ ROLLBACK TO before;
 SELECT node_name FROM noetl.lease('w', types => '{undone}');
 COMMIT;
 SELECT node_name FROM noetl.lease('w', types => '{undone}');
+
+-- One that is made ready by hand with a higher priority comes before those behind it, too.
+INSERT INTO noetl.queue (execution_id, catalog_id, node_id, node_name, node_type, action)
+VALUES (1, 1, '1:third', 'third', 'undone', '{}');
+UPDATE noetl.queue SET status = 'queued', priority = 9, worker_id = NULL, lease_until = NULL WHERE node_name = 'first' AND execution_id = 1;
+SELECT node_name FROM noetl.lease('w', types => '{undone}');
 DELETE FROM noetl.queue WHERE execution_id = 1;

@@ -42,6 +42,22 @@ workflow:
 - {step: b, type: shell, command: x}
 - {step: c, type: python, code: x}
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/short
+timeout: 0.2
+workflow:
+- {step: a, type: shell, command: x}
+');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: wakes/calls
+workflow:
+- {step: a, type: playbook, path: wakes/short, on_error: continue, next: b}
+- {step: b, type: python, code: x}
+');
 	SELECT noetl.register(format('
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -92,6 +108,40 @@ foreach my $seconds ('0.01', '8')
 	push @looks, transactions() - $before;
 }
 cmp_ok($looks[1], '<=', $looks[0] + 3, 'who waits for long looks hardly more often than who waits for a moment');
+
+# Who waits for ever, and is woken again and again in vain, takes no more memory by that.
+sub used_by
+{
+	my ($pid, $offset) = ($_[0], -s $node->logfile);
+	sql("SELECT pg_log_backend_memory_contexts($pid)");
+	$node->wait_for_log(qr/\[$pid\] .*Grand total: .* used/, $offset);
+	return (slurp_file($node->logfile, $offset) =~ /\[$pid\] .*Grand total: .* (\d+) used/)[0];
+}
+sub wake_in_vain
+{
+	sql(qq{
+		DO \$\$
+		BEGIN
+			FOR i IN 1 .. $_[0] LOOP
+				PERFORM noetl.cancel(noetl.execute('wakes/one'));
+				COMMIT;
+				PERFORM pg_sleep(0.005);
+			END LOOP;
+		END
+		\$\$});
+	return;
+}
+sql('TRUNCATE noetl.queue');
+my $waiter = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL noetl.wait_for_work(NULL)' ],
+	'>', \my $ended, '2>', \my $cancelled, IPC::Run::timeout(300));
+sql('CALL wait_until(60, true)');
+my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%'});
+wake_in_vain(20);
+my $used = used_by($pid);
+wake_in_vain(300);
+cmp_ok(used_by($pid) - $used, '<', 20000, 'a wait that looks hundreds of times takes no more memory');
+sql("SELECT pg_cancel_backend($pid)");
+$waiter->finish;
 
 # Lets somebody wait for a type for an hour, while its only task is leased for longer; what
 # makes a task of the type ready must end the wait; $before is done before.  Who waits
@@ -148,6 +198,8 @@ woken_by(q{SELECT count(*) FROM noetl.queue q, noetl.complete_and_lease(q.queue_
 	DELETE FROM noetl.queue;
 	SELECT noetl.execute('wakes/types');
 	SELECT noetl.lease('w1', 1, '2 hours')});
+woken_by(q{SELECT noetl.execute('wakes/one', run_at => clock_timestamp() + interval '0.2 s')}, 'a later start');
+woken_by(q{SELECT noetl.execute('wakes/calls')}, 'a child whose time is over');
 woken_by(q{SELECT noetl.debounce('wakes/one', 'key', '0.1 s')}, 'a start that is brought forward',
 	q{SELECT noetl.debounce('wakes/one', 'key', '2 hours')});
 woken_by(q{SELECT noetl.execute('wakes/rate_shell'), noetl.execute('wakes/rate_python')}, 'a rate that lets the next task begin');
