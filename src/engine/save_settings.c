@@ -103,7 +103,7 @@ configuration(void)
 	ConfigVariable *tail = NULL;
 	MemoryContext old;
 
-	if (memory != NULL && read_at == PgReloadTime)
+	if (read_at == PgReloadTime)
 		return head;
 	if (memory == NULL)
 		memory = AllocSetContextCreate(TopMemoryContext, "noetl configuration",
