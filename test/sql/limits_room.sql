@@ -232,3 +232,20 @@ SELECT count(*) FROM pg_temp.wrong();
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('room/changed', 'room/waiting', 'room/idle');
 DELETE FROM noetl.limit_pace;
 SELECT count(*) FROM noetl.slot;
+
+-- If playbooks say different things of one name, each counts for its own tasks: what a fast rate
+-- has used up, in memory, is not missing from a slow one, in rows.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: room/%1$s
+workflow:
+- {step: one, type: %1$s, code: x, limits: {name: apart, rate: {limit: 1, per: %2$s, burst: %3$s}}}
+$$, name, per, burst)) > 0 FROM (VALUES ('fast', 'second', 100), ('slow', 'day', 1)) AS v(name, per, burst);
+SELECT count(noetl.execute('room/fast')) FROM generate_series(1, 3);
+SELECT count(noetl.execute('room/slow')) FROM generate_series(1, 2);
+SELECT node_type, status FROM noetl.queue ORDER BY queue_id;
+SELECT count(*) FROM pg_temp.wrong();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('room/fast', 'room/slow');
+DELETE FROM noetl.limit_pace;
+SELECT count(*) FROM noetl.slot;
