@@ -114,6 +114,27 @@ SELECT * FROM pg_temp.wrong();
 SELECT noetl.retry(:a) IS NOT NULL AS again;
 SELECT noetl.cancel(:a);
 
+-- A task that waits for its next attempt has no slot that the task after it could keep: that one
+-- takes a slot of its own, and counts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {name: failing, path: room/failing}
+workflow:
+  - {step: one, type: python, code: x, limits: {name: pool, key: a, concurrency: 2}, retry: {max_attempts: 3, initial_delay: 0.01, jitter: false}, next: two}
+  - {step: two, type: python, code: x, limits: {name: pool, key: a, concurrency: 2}, next: end}
+  - {step: end}
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('room/failing') AS a \gset
+SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1');
+SELECT pg_sleep(0.05);
+SELECT * FROM pg_temp.tasks();
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:a, 'action_completed', 'one');
+SELECT * FROM pg_temp.tasks();
+SELECT * FROM pg_temp.slots();
+SELECT * FROM pg_temp.wrong();
+SELECT noetl.cancel(:a);
+
 -- Rows are made anew from the log.
 SELECT noetl.execute('room/three') AS a \gset
 SELECT queue_id AS task FROM noetl.lease('w1') \gset
