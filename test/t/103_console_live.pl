@@ -143,6 +143,19 @@ while (time < $until) { $times++ if hears($pages[0], qr/data: changed/); }
 cmp_ok($times, '>', 1, 'changes that do not end are heard of');
 cmp_ok($times, '<', 9, '... about once a second');
 $changes->quit;
+
+# Without the connection that waits, changes are looked for now and then, until a login brings another.
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'");
+ok($node->poll_query_until('postgres', sprintf($watches, 0)), 'the connection that waits is lost');
+# what is told because of that is not what is waited for below
+sleep 7;
+$pages[0]->blocking(0);
+sysread($pages[0], $heard, 65536);
+$pages[0]->blocking(1);
+sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
+ok(hears($pages[0], qr/data: changed/), '... and a page hears of a change all the same');
+push @many, login($console, 'ann', 'ann pw');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'the next login brings a connection that waits');
 close $_ foreach @pages, $busy_page;
 post($_, '/logout', [ csrf => $_->{csrf} ]) foreach @many, $busy;
 
