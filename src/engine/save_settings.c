@@ -93,7 +93,7 @@ built_in_value(const struct config_generic *setting)
 	return NULL;
 }
 
-/* The configuration files, as they were when the server read them last. */
+/* The configuration files, which are read at the first question after each reload. */
 static ConfigVariable *
 configuration(void)
 {
