@@ -91,8 +91,8 @@ scope_step_value(BrokerState *state, int step)
 	{
 		KnownValue *known = (KnownValue *) lfirst(lc);
 
-		if (known->step == step && known->value.found &&
-			(!newest->found || known->value.visit > newest->visit))
+		/* the visit of a value that is not found is 0 */
+		if (known->step == step && known->value.visit > newest->visit)
 			newest = &known->value;
 	}
 	return newest;

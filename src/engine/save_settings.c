@@ -93,7 +93,7 @@ built_in_value(const struct config_generic *setting)
 	return NULL;
 }
 
-/* The configuration files, as they were when the server read them last. */
+/* The configuration files, which are read at the first question after each reload. */
 static ConfigVariable *
 configuration(void)
 {
@@ -103,7 +103,7 @@ configuration(void)
 	ConfigVariable *tail = NULL;
 	MemoryContext old;
 
-	if (memory != NULL && read_at == PgReloadTime)
+	if (read_at == PgReloadTime)
 		return head;
 	if (memory == NULL)
 		memory = AllocSetContextCreate(TopMemoryContext, "noetl configuration",

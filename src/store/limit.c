@@ -731,9 +731,8 @@ use_rate(LimitBook *state, const LimitTerms *terms, TimestampTz now)
 	TimestampTz full_at = Max(rate_full_at(state, terms), now) + terms->per / terms->rate;
 	TimestampTz known;
 
-	if (limit_room_read_rate(&tag, terms, &known))
-		limit_room_write_rate(&tag, terms, full_at);
-	else
+	if (!limit_room_read_rate(&tag, terms, &known) ||
+		!limit_room_write_rate(&tag, terms, full_at))
 		state->full_at = full_at;
 }
 

@@ -609,11 +609,12 @@ limit_room_read_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz *
 }
 
 /* Writes how far a rate is used up (store/limit_room.h). */
-void
+bool
 limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz full_at)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	RoomGroup  *group = lock_group(tag);
-	RoomPlace  *place = find_place(group, tag);
+	RoomPlace  *place = make_place(group, tag, now);
 
 	if (place != NULL)
 	{
@@ -622,6 +623,7 @@ limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms, TimestampTz 
 		place->changed = 0;
 	}
 	SpinLockRelease(&group->mutex);
+	return place != NULL;
 }
 
 /*

@@ -113,7 +113,12 @@ extern bool limit_room_counts(const LimitTerms *terms);
  */
 extern bool limit_room_read_rate(const LimitTag *tag, const LimitTerms *terms,
 								 TimestampTz *full_at);
-extern void limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms,
+
+/*
+ * Writes when a whole burst may begin again, also where others have taken the place since it
+ * was read; false: shared memory has no room for it.  Under the same lock.
+ */
+extern bool limit_room_write_rate(const LimitTag *tag, const LimitTerms *terms,
 								  TimestampTz full_at);
 
 /*

@@ -316,8 +316,8 @@ take_of_rate(Store *store, const LimitTag *tag, const LimitKey *key, const Limit
 	if (is_paced(store, key) || !limit_room_read_rate(tag, terms, &full_at) ||
 		full_at - (terms->burst - 1) * interval > now)
 		return false;
-	limit_room_write_rate(tag, terms, Max(full_at, now) + interval);
-	return true;
+	INJECTION("limit-rate");
+	return limit_room_write_rate(tag, terms, Max(full_at, now) + interval);
 }
 
 /*

@@ -35,6 +35,7 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 	ScanKeyData key;
 	int64		capacity = 64;
 	LogPlace   *places = palloc(sizeof(LogPlace) * capacity);
+	TimestampTz before = DT_NOBEGIN;
 	bool		sorted = true;
 
 	*count = 0;
@@ -55,8 +56,8 @@ store_list_log(Store *store, int64 execution_id, int64 *count)
 		place->created_at = DatumGetTimestampTz(slot_column(scan.slot, EVENT_COL_CREATED_AT));
 		place->recalled = false;
 		place->undecided = slot_attisnull(scan.slot, EVENT_COL_CATALOG_ID);
-		if (*count > 0 && place->created_at < place[-1].created_at)
-			sorted = false;
+		sorted = sorted && place->created_at >= before;
+		before = place->created_at;
 		(*count)++;
 	}
 	store_scan_close(&scan);

@@ -233,9 +233,9 @@ script_read(Task *task, char **text, Outcome *out)
 	else
 		return outcome_fail(out, "scripts cannot be read from %.*s, only from file, http and https",
 							(int) place.source_len, place.source);
-	if (kind == OUTCOME_DONE && content.len > MAX_SCRIPT_BYTES)
+	if (content.len > MAX_SCRIPT_BYTES)
 		kind = outcome_fail(out, "script %s is larger than 16 MB", place.path);
-	else if (kind == OUTCOME_DONE && content.len > 0 && !utf8_is_text(content.data, content.len))
+	else if (kind == OUTCOME_DONE && !utf8_is_text(content.data, content.len))
 		kind = outcome_fail(out, "script %s is no text in UTF-8", place.path);
 	else if (kind == OUTCOME_DONE)
 		*text = xstrdup(content.len > 0 ? content.data : "");

@@ -60,6 +60,22 @@ SELECT pg_temp.start('visits') AS id \gset
 SELECT event, node FROM pg_temp.log(:id);
 SELECT * FROM pg_temp.outcome(:id);
 
+-- An earlier visit that ends last and goes round again begins a visit of its own, also where a rule
+-- for attempts has looked at the value of the newest visit before.
+SELECT pg_temp.add('polls', $$
+- {step: start, next: [a, b]}
+- {step: a, next: poll}
+- {step: b, next: poll}
+- {step: poll, join: each, type: poll, code: x, retry: {max_attempts: 2, retry_when: "{{ poll == 'wait' }}"}, next: [{when: "{{ result == 'more' }}", then: poll}]}
+$$);
+SELECT pg_temp.start('polls') AS id \gset
+SELECT queue_id AS second FROM noetl.lease('w', 2, types => '{poll}') ORDER BY queue_id DESC LIMIT 1 \gset
+SELECT noetl.complete(:second, '"done"', 'w');
+SELECT noetl.complete(queue_id, '"more"', 'w') FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.complete(queue_id, '"done"', 'w') FROM noetl.lease('w', 2, types => '{poll}');
+SELECT event, node FROM pg_temp.log(:id, 'step_started');
+SELECT * FROM pg_temp.outcome(:id);
+
 -- The database saves what the child of an item has done only when the child has completed.
 SELECT pg_temp.add('child', '- {step: only, type: python, code: x}');
 SELECT pg_temp.add('children', $$

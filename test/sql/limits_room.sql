@@ -114,6 +114,27 @@ SELECT * FROM pg_temp.wrong();
 SELECT noetl.retry(:a) IS NOT NULL AS again;
 SELECT noetl.cancel(:a);
 
+-- A task that waits for its next attempt has no slot that the task after it could keep: that one
+-- takes a slot of its own, and counts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {name: failing, path: room/failing}
+workflow:
+  - {step: one, type: python, code: x, limits: {name: pool, key: a, concurrency: 2}, retry: {max_attempts: 3, initial_delay: 0.01, jitter: false}, next: two}
+  - {step: two, type: python, code: x, limits: {name: pool, key: a, concurrency: 2}, next: end}
+  - {step: end}
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('room/failing') AS a \gset
+SELECT noetl.fail(queue_id, 'no', 'w1') FROM noetl.lease('w1');
+SELECT pg_sleep(0.05);
+SELECT * FROM pg_temp.tasks();
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:a, 'action_completed', 'one');
+SELECT * FROM pg_temp.tasks();
+SELECT * FROM pg_temp.slots();
+SELECT * FROM pg_temp.wrong();
+SELECT noetl.cancel(:a);
+
 -- Rows are made anew from the log.
 SELECT noetl.execute('room/three') AS a \gset
 SELECT queue_id AS task FROM noetl.lease('w1') \gset
@@ -230,5 +251,22 @@ SELECT noetl.execute('room/idle') AS id \gset
 SELECT pg_temp.begun('waiting'), pg_temp.begun('idle');
 SELECT count(*) FROM pg_temp.wrong();
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('room/changed', 'room/waiting', 'room/idle');
+DELETE FROM noetl.limit_pace;
+SELECT count(*) FROM noetl.slot;
+
+-- If playbooks say different things of one name, each counts for its own tasks: what a fast rate
+-- has used up, in memory, is not missing from a slow one, in rows.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: room/%1$s
+workflow:
+- {step: one, type: %1$s, code: x, limits: {name: apart, rate: {limit: 1, per: %2$s, burst: %3$s}}}
+$$, name, per, burst)) > 0 FROM (VALUES ('fast', 'second', 100), ('slow', 'day', 1)) AS v(name, per, burst);
+SELECT count(noetl.execute('room/fast')) FROM generate_series(1, 3);
+SELECT count(noetl.execute('room/slow')) FROM generate_series(1, 2);
+SELECT node_type, status FROM noetl.queue ORDER BY queue_id;
+SELECT count(*) FROM pg_temp.wrong();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('room/fast', 'room/slow');
 DELETE FROM noetl.limit_pace;
 SELECT count(*) FROM noetl.slot;

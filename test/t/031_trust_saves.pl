@@ -6,6 +6,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -204,6 +205,27 @@ my $count = '{storage: postgres, statement: "INSERT INTO public.counted SELECT w
 ($second, $report2) = start($count, 'mallory');
 as_role('mallory', "$report1 $report2");
 is($node->safe_psql('postgres', q{SELECT string_agg(id || n, ' ' ORDER BY id) FROM counted}), 'mallory1 starter1', 'policies see the role of the execution');
+
+# What the configuration says counts from the next reload on, as it does for everybody else, also in
+# a session that has saved before.
+my $lasting = $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'mallory' ]);
+sub digits
+{
+	my ($name, $digits) = @_;
+	my ($id, $report) = start('{storage: postgres, table: seen, data: {id: 1}}');
+	$node->safe_psql('postgres', 'TRUNCATE seen');
+	$lasting->query_safe($report =~ s/\s+/ /gr);
+	is($node->safe_psql('postgres', q{SELECT split_part(what, ' ', -1) FROM seen}), $digits, $name);
+	return;
+}
+digits('a setting of the role that reports does not count', '1');
+$node->append_conf('postgresql.conf', 'extra_float_digits = 2');
+digits('nor does what the configuration file says before it is read', '1');
+my $read_at = $lasting->query_safe('SELECT pg_conf_load_time()');
+$node->reload;
+for (1 .. 600) { last if $lasting->query_safe('SELECT pg_conf_load_time()') ne $read_at; sleep 0.1; }
+digits('then it does', '2');
+$lasting->quit;
 
 # A time without a zone is one of the server, which its configuration names, and not of the session.
 $node->safe_psql('postgres', q{

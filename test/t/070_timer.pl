@@ -26,6 +26,13 @@ sub wait_for
 	return 0;
 }
 
+# How often a process has gone to sleep.
+sub switches
+{
+	my ($pid) = @_;
+	return slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : undef;
+}
+
 # A database with the extension and a playbook.
 sub new_database
 {
@@ -210,6 +217,25 @@ ok(wait_for($node, 'postgres', "SELECT status = 'CANCELLED' FROM noetl.execution
 ok(wait_for($node, 'postgres', "SELECT ($workers) = 0"), 'nothing is due once more');
 $node->safe_psql('postgres', q{SELECT noetl.execute('timer/queue')});
 ok(wait_for($node, 'postgres', sprintf($failed, 'timer/queue')), 'a task is not leased in time');
+# What is overdue, and left to the session that is busy with it, is looked at now and then.
+my ($hold, $held) = ("SELECT noetl.execute('timer/execution') AS id \\gset\nBEGIN;\n"
+	  . "INSERT INTO noetl.event (execution_id, event_type) VALUES (:id, 'note');\nSELECT 'held';\n", '');
+my $holder = session(\$hold, \$held);
+$holder->pump until $held =~ /held/;
+sleep 2;
+SKIP:
+{
+	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'noetl timer'");
+	skip 'no /proc', 2 unless -e "/proc/$pid/status";
+	my $before = switches($pid);
+	sleep 2;
+	my $after = switches($pid) - $before;
+	cmp_ok($after, '>', 2, 'the timer looks at what another session is busy with');
+	cmp_ok($after, '<', 300, '... a few times a second');
+}
+$hold .= "COMMIT;\n\\q\n";
+$holder->finish;
+ok(wait_for($node, 'postgres', sprintf($failed, 'timer/execution')), '... and does it when that one has ended');
 # Children and their retry.
 $node->safe_psql('postgres', q{SELECT noetl.execute('timer/parent')});
 ok(wait_for($node, 'postgres', sprintf($failed, 'timer/parent')), 'children time out');
@@ -236,11 +262,10 @@ SKIP:
 	my $pid = $node->safe_psql('postgres',
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'noetl timer launcher'");
 	skip 'no /proc', 1 unless -e "/proc/$pid/status";
-	my $switches = sub { slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m; $1 };
-	my $before = $switches->();
+	my $before = switches($pid);
 	sleep 2;
 	# it looks at the clock twice a minute
-	cmp_ok($switches->() - $before, '<', 4, 'it really sleeps');
+	cmp_ok(switches($pid) - $before, '<', 4, 'it really sleeps');
 }
 
 #

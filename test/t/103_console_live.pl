@@ -61,7 +61,9 @@ my $ann = login($console, 'ann', 'ann pw');
 ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'who logs in brings a connection for changes');
 my $slow = raw_socket($console, "GET /login HTTP/1.1\r\nHost: localhost\r\n");
 # longer than the console waits before it looks for such a connection again
+my $idle = cpu();
 sleep 8;
+cmp_ok(cpu() - $idle, '<', 0.5, 'the console sleeps while no page is open');
 print $slow "Connection: close\r\n\r\n";
 like(scalar(<$slow>), qr/ 200 /, 'who sends the other half of a request later has a page');
 is(sql(sprintf("$watches AND state = 'active'", 0)), 't', 'the connection does nothing while no page is open');
@@ -83,10 +85,11 @@ sql(q{GRANT noetl_author TO ann; SET ROLE ann; SELECT noetl.register(E'apiVersio
 my ($changing, $still) = map { sql("SET ROLE ann; SELECT noetl.execute('waits')") } 1 .. 2;
 sub listen_to
 {
-	my ($execution) = @_;
-	get($ann, "/execution/$execution")->{content} =~ /data-live="([^"]+)"/;
+	my ($execution, $browser) = @_;
+	$browser ||= $ann;
+	get($browser, "/execution/$execution")->{content} =~ /data-live="([^"]+)"/;
 	my $query = $1 =~ s/&amp;/&/gr;
-	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$ann->{cookies}{noetl_session}\r\n\r\n");
+	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$browser->{cookies}{noetl_session}\r\n\r\n");
 	while (defined(my $line = <$socket>)) { last if $line =~ /retry: / }
 	return $socket;
 }
@@ -103,6 +106,58 @@ sysread($still_page, $heard, 65536);
 cmp_ok(scalar(() = ($heard // '') =~ /still here/g), '<', 3, 'without waiting for time to pass');
 unlike($heard // '', qr/changed/, 'another execution has not changed');
 close $_ foreach $changing_page, $still_page;
+
+# Each of many sessions hears of what its page shows.
+my @many = map { login($console, 'ann', 'ann pw') } 1 .. 5;
+my @pages = map { listen_to($changing, $_) } @many;
+sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
+is(scalar(grep { hears($_, qr/data: changed/) } @pages), 5, 'five sessions hear of a change');
+
+# One that waits for a page hears of it later, and the others now.
+my $lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK TABLE noetl.schedule');
+my $busy = shift @many;
+my $busy_page = shift @pages;
+my $slow_page = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$busy->{cookies}{noetl_session}\r\n\r\n");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'ann'"), 'a session is busy with a page');
+sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
+is(scalar(grep { hears($_, qr/data: changed/) } @pages), 4, '... and the four others hear of a change');
+$before = cpu();
+sleep 2;
+cmp_ok(cpu() - $before, '<', 0.5, '... while the console waits for the first');
+$lock->query_safe('COMMIT');
+$lock->quit;
+like(scalar(<$slow_page>), qr/ 200 /, 'the page comes');
+ok(hears($busy_page, qr/data: changed/), '... and then its session hears, too');
+
+# While changes do not end, pages hear of them, but not all the time.
+my $changes = $node->background_psql('postgres');
+$changes->query_until(qr/begun/, <<"EOS");
+SET ROLE ann;
+\\echo begun
+DO \$\$ BEGIN FOR i IN 1 .. 120 LOOP PERFORM noetl.signal($changing, 'kept'); COMMIT; PERFORM pg_sleep(0.05); END LOOP; END \$\$;
+EOS
+my $times = 0;
+my $until = time + 5;
+while (time < $until) { $times++ if hears($pages[0], qr/data: changed/); }
+cmp_ok($times, '>', 1, 'changes that do not end are heard of');
+cmp_ok($times, '<', 9, '... about once a second');
+$changes->quit;
+
+# Without the connection that waits, changes are looked for now and then, until a login brings another.
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'");
+ok($node->poll_query_until('postgres', sprintf($watches, 0)), 'the connection that waits is lost');
+# what is told because of that is not what is waited for below
+sleep 7;
+$pages[0]->blocking(0);
+sysread($pages[0], $heard, 65536);
+$pages[0]->blocking(1);
+sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
+ok(hears($pages[0], qr/data: changed/), '... and a page hears of a change all the same');
+push @many, login($console, 'ann', 'ann pw');
+ok($node->poll_query_until('postgres', sprintf($watches, 1)), 'the next login brings a connection that waits');
+close $_ foreach @pages, $busy_page;
+post($_, '/logout', [ csrf => $_->{csrf} ]) foreach @many, $busy;
 
 post($other, '/logout', [ csrf => $other->{csrf} ]);
 ok(hears($other_page, qr/^0\r$/m), 'a logout ends what the pages listen to');

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
 
 static int
 fails(const char *call)
@@ -115,6 +116,21 @@ memfd_create(const char *name, unsigned int flags)
 	int			(*next) (const char *, unsigned int) = dlsym(RTLD_NEXT, "memfd_create");
 
 	return fails("memfd_create") ? -1 : next(name, flags);
+}
+
+/* "read": a file ends with an error. */
+ssize_t
+read(int file, void *buffer, size_t size)
+{
+	ssize_t		(*next) (int, void *, size_t) = dlsym(RTLD_NEXT, "read");
+	ssize_t		result = next(file, buffer, size);
+
+	if (result == 0 && fails("read"))
+	{
+		errno = EIO;
+		return -1;
+	}
+	return result;
 }
 
 off_t
