@@ -326,11 +326,15 @@ pause_row_if(Store *store, TupleTableSlot *new)
 	return pause_id != 0;
 }
 
-/* Returns whether the new version of a row has never been leased. */
+/*
+ * Returns whether the new version of a row has never been leased.  The attempts do not
+ * count the lease of a worker that has given the task back.
+ */
 static bool
 is_new(TupleTableSlot *new)
 {
-	return DatumGetInt32(new->tts_values[QUEUE_COL_ATTEMPTS - 1]) == 0;
+	return new->tts_isnull[QUEUE_COL_LAST_HEARTBEAT - 1] &&
+		DatumGetInt32(new->tts_values[QUEUE_COL_ATTEMPTS - 1]) == 0;
 }
 
 /* Makes the new version of a row paused.  The wait for its first lease stands still. */

@@ -65,3 +65,10 @@ SELECT status, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.resume(:id);
 SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
+-- Nor for one that its worker has given back.
+SELECT noetl.execute('rules/wait') AS id \gset
+SELECT noetl.release(queue_id, 'w') FROM noetl.lease('w', types => '{ruleb}');
+SELECT noetl.pause(:id);
+SELECT noetl.resume(:id);
+SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
