@@ -68,14 +68,14 @@ compare_keys(const LimitKey *a, const LimitKey *b)
 	return by_name != 0 ? by_name : strcmp(a->key, b->key);
 }
 
-/* Notes that the slots of a limit and a key have changed (store/limit.h). */
-void
-limit_touch(const char *name, const char *key, bool due)
+/* Notes that a limit and a key are to be looked at. */
+static void
+touch(const char *name, const char *key, bool due, bool passing)
 {
 	MemoryContext old;
 	LimitKey   *entry;
 	ListCell   *lc;
-	LimitKey	given = {unconstify(char *, name), unconstify(char *, key), due};
+	LimitKey	given = {unconstify(char *, name), unconstify(char *, key), due, passing};
 
 	foreach(lc, touched)
 	{
@@ -83,6 +83,7 @@ limit_touch(const char *name, const char *key, bool due)
 		if (compare_keys(entry, &given) != 0)
 			continue;
 		entry->due = entry->due || due;
+		entry->passing = entry->passing && passing;
 		return;
 	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
@@ -90,8 +91,16 @@ limit_touch(const char *name, const char *key, bool due)
 	entry->name = pstrdup(name);
 	entry->key = pstrdup(key);
 	entry->due = due;
+	entry->passing = passing;
 	touched = lappend(touched, entry);
 	MemoryContextSwitchTo(old);
+}
+
+/* Notes that the slots of a limit and a key have changed (store/limit.h). */
+void
+limit_touch(const char *name, const char *key, bool due)
+{
+	touch(name, key, due, false);
 }
 
 /* Has a task left a slot at this level of transactions? */
@@ -181,6 +190,13 @@ limit_forget_calm(Store *store)
 	}
 }
 
+/* Forgets those that were touched (store/limit.h). */
+void
+limit_forget_touched(void)
+{
+	touched = NIL;
+}
+
 /* Forgets everything that was noted. */
 void
 limit_forget(void)
@@ -248,11 +264,18 @@ note_held(void *arg, HeapTuple row, TupleDesc desc)
 	limit_touch(name, key, false);
 }
 
-/* SqlRow: touches the limit and the key of a row; arg: not NULL: it is due. */
+/* SqlRow: touches the limit and the key of a row, whose rule has changed. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
-	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), arg != NULL);
+	touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, false);
+}
+
+/* SqlRow: touches the limit and the key of a row, whose time has come. */
+static void
+touch_due_row(void *arg, HeapTuple row, TupleDesc desc)
+{
+	touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, true);
 }
 
 /* Ends a subtransaction (store/limit.h). */
@@ -311,7 +334,7 @@ limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
 	asks->on_limit = json_get_text(&limit, "on_limit");
 	key->name = json_get_text(&limit, "name");
 	key->key = json_get_text(&limit, "key");
-	key->due = false;
+	key->due = key->passing = false;
 }
 
 /* Does a task of this status have its slots (store/limit.h)? */
@@ -845,7 +868,7 @@ limit_touch_due(int most)
 	};
 	Datum		values[1] = {Int64GetDatum(most)};
 
-	return execute(&select, values, touch_row, "");
+	return execute(&select, values, touch_due_row, NULL);
 }
 
 /* Touches all keys of a limit that something waits for (store/limit.h). */
@@ -858,7 +881,7 @@ limit_touch_all(const char *name)
 	};
 	Datum		values[1] = {CStringGetTextDatum(name)};
 
-	return execute(&select, values, touch_row, "");
+	return execute(&select, values, touch_row, NULL);
 }
 
 /* Another rate counts for a limit from now on (store/limit.h). */

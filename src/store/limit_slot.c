@@ -60,6 +60,46 @@ limit_lock(const char *name, const char *key, LOCKMODE mode)
 	(void) LockAcquire(&tag, mode, false, false);
 }
 
+/* Does so unless that has to wait (store/limit.h). */
+bool
+limit_try_lock(const char *name, const char *key, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	lock_tag(&tag, name, key);
+	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Has another transaction the lock of a limit, or of a key (not NULL) of it? */
+static bool
+is_locked(const char *name, const char *key)
+{
+	LOCKTAG		tag;
+
+	if (!limit_try_lock(name, key, ShareLock))
+		return true;
+	lock_tag(&tag, name, key);
+	(void) LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* Would the task in a slot have to wait for a lock of its limits (store/limit.h)? */
+bool
+limit_is_locked(TupleTableSlot *slot)
+{
+	Jsonb	   *limits = slot_jsonb(slot, QUEUE_COL_LIMITS);
+	LimitWaiter asks;
+	LimitKey	key;
+
+	for (int i = 0; limits != NULL && i < JB_ROOT_COUNT(limits); i++)
+	{
+		limit_read_spec(limits, i, &key, &asks);
+		if (is_locked(key.name, NULL) || is_locked(key.name, key.key))
+			return true;
+	}
+	return false;
+}
+
 /* Gives the lock of a limit and a key back before the transaction ends. */
 void
 limit_unlock(const LimitKey *key)

@@ -424,7 +424,8 @@ resume_rows(Store *store, QueueScan *scan, int64 pause_id, int limit,
 		const char *type;
 		int64		other;
 
-		if (!store_lock_row(scan->table, &tid, scan->snapshot, true, NULL))
+		if (limit_is_locked(scan->slot) ||
+			!store_lock_row(scan->table, &tid, scan->snapshot, true, NULL))
 			continue;
 		new = queue_new_version(scan->table);
 		type = TextDatumGetCString(new->tts_values[QUEUE_COL_NODE_TYPE - 1]);

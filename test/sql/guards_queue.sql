@@ -83,6 +83,24 @@ SELECT * FROM noetl.verify(:id);
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{queuea}');
 SELECT count(noetl.complete(queue_id, '2', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
 SELECT pg_temp.ended(:id);
+-- So do the items of such a step.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: queue/each
+workflow:
+- {step: each, type: iterator, join: any, mode: distributed, collection: [1, 2], element: n, task: {type: queuea, code: x}, desc: v%1$s, next: b}
+- {step: b, type: queueb, code: x, next: [{when: "{{ b < 2 }}", step: each}, {else: {step: end}}]}
+- {step: end}
+$$, v)) > 0 FROM generate_series(1, 2) v;
+SELECT noetl.execute('queue/each', version => 1) AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{queuea}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT * FROM noetl.verify(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{queuea}');
+SELECT count(noetl.complete(queue_id, '2', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
+SELECT pg_temp.ended(:id);
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1
 kind: Playbook
