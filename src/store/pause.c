@@ -548,24 +548,19 @@ bool
 store_next_pause_end(TimestampTz *when)
 {
 	ListCell   *lc;
-	bool		found = store_resuming();
 
-	if (found)
-		*when = GetCurrentTimestamp() + (pauses.drained ? USECS_PER_SEC : 0);
-	if (pauses.first_until != 0 && (!found || pauses.first_until < *when))
-	{
-		*when = pauses.first_until;
-		found = true;
-	}
+	*when = store_resuming() ?
+		GetCurrentTimestamp() + (pauses.drained ? USECS_PER_SEC : 0) : DT_NOEND;
+	if (pauses.first_until != 0)
+		*when = Min(*when, pauses.first_until);
 	foreach(lc, pauses.rules)
 	{
 		const PauseRule *rule = (PauseRule *) lfirst(lc);
 
-		if (rule->until != 0 && (!found || rule->until < *when))
-			*when = rule->until;
-		found = found || rule->until != 0;
+		if (rule->until != 0)
+			*when = Min(*when, rule->until);
 	}
-	return found;
+	return *when != DT_NOEND;
 }
 
 /* Tells all sessions that what is paused has changed, when this transaction commits. */

@@ -72,3 +72,18 @@ SELECT noetl.pause(:id);
 SELECT noetl.resume(:id);
 SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
+
+-- Tasks of a pause that is over are all made ready at once, also those before what another pause has come to.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rules/%s
+workflow:
+- {step: a, type: rulee, code: x}
+$$, word)) > 0 FROM (VALUES ('first'), ('second')) AS of(word);
+SELECT noetl.execute('rules/second') > 0, noetl.execute('rules/first') > 0, noetl.execute('rules/second') > 0;
+SELECT noetl.pause_tasks('rules/first') > 0, noetl.pause_tasks('rules/second') > 0;
+SELECT noetl.resume_tasks('rules/first');
+SELECT noetl.resume_tasks('rules/second');
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'rulee' GROUP BY 1;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('rules/first', 'rules/second');

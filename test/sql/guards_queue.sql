@@ -58,7 +58,9 @@ DELETE FROM noetl.queue;
 SELECT noetl.execute('queue/first') AS first \gset
 SELECT noetl.pause_tasks(type => 'queuef', until => clock_timestamp() + interval '0.3 s') >= 0;
 SELECT noetl.pause_tasks(type => 'queuea', until => clock_timestamp() + interval '1 h') >= 0;
+SELECT clock_timestamp() AS began \gset
 CALL noetl.wait_for_work('50 s', '{queuef}');
+SELECT clock_timestamp() - :'began' < interval '25 s' AS woken;
 SELECT noetl.resume_tasks(type => 'queuea') >= 0;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'queue/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue;
