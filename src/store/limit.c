@@ -68,9 +68,9 @@ compare_keys(const LimitKey *a, const LimitKey *b)
 	return by_name != 0 ? by_name : strcmp(a->key, b->key);
 }
 
-/* Notes that a limit and a key are to be looked at. */
-static void
-touch(const char *name, const char *key, bool due, bool passing)
+/* Notes that a limit and a key are to be looked at (store/limit.h). */
+void
+limit_touch(const char *name, const char *key, bool due, bool passing)
 {
 	MemoryContext old;
 	LimitKey   *entry;
@@ -94,13 +94,6 @@ touch(const char *name, const char *key, bool due, bool passing)
 	entry->passing = passing;
 	touched = lappend(touched, entry);
 	MemoryContextSwitchTo(old);
-}
-
-/* Notes that the slots of a limit and a key have changed (store/limit.h). */
-void
-limit_touch(const char *name, const char *key, bool due)
-{
-	touch(name, key, due, false);
 }
 
 /* Has a task left a slot at this level of transactions? */
@@ -248,7 +241,7 @@ note_freed(void *arg, HeapTuple row, TupleDesc desc)
 	if (DatumGetBool(sql_column(row, desc, 3)))
 		limit_given_up(name, key);
 	else
-		limit_touch(name, key, false);
+		limit_touch(name, key, false, false);
 }
 
 /* SqlRow: notes a slot that is held although nobody asked whether there is room. */
@@ -261,21 +254,14 @@ note_held(void *arg, HeapTuple row, TupleDesc desc)
 
 	limit_room_begin_asking(&tag);
 	limit_room_end_asking();
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
-/* SqlRow: touches the limit and the key of a row, whose rule has changed. */
+/* SqlRow: touches the limit and the key of a row; arg: NULL when its rule has changed. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
-	touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, false);
-}
-
-/* SqlRow: touches the limit and the key of a row, whose time has come. */
-static void
-touch_due_row(void *arg, HeapTuple row, TupleDesc desc)
-{
-	touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, true);
+	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, arg != NULL);
 }
 
 /* Ends a subtransaction (store/limit.h). */
@@ -467,7 +453,7 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 	limit_room_begin_asking(&tag);
 	(void) execute(&insert, values, NULL, NULL);
 	limit_room_end_asking();
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
 /* Gives up the slots of a task that waits for one of them (store/limit.h). */
@@ -818,19 +804,6 @@ limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 	return execute(&select, values, read_waiter, holder) > 0;
 }
 
-/* Has an execution itself all its slots? */
-bool
-limit_execution_has_slots(int64 execution_id, int nlimits)
-{
-	static SqlStatement select = {
-		"SELECT FROM noetl.slot AS s WHERE s.execution_id OPERATOR(pg_catalog.=) $1"
-		" AND NOT s.task AND s.held", 1, {INT8OID}, NULL
-	};
-	Datum		values[1] = {Int64GetDatum(execution_id)};
-
-	return execute(&select, values, NULL, NULL) >= nlimits;
-}
-
 /* Writes when to look at a limit and a key again (store/limit.h). */
 void
 limit_write_pace(const LimitBook *state, TimestampTz due_at)
@@ -868,7 +841,7 @@ limit_touch_due(int most)
 	};
 	Datum		values[1] = {Int64GetDatum(most)};
 
-	return execute(&select, values, touch_due_row, NULL);
+	return execute(&select, values, touch_row, "");
 }
 
 /* Touches all keys of a limit that something waits for (store/limit.h). */

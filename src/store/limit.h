@@ -75,8 +75,11 @@ typedef struct LimitWaiting
 /* Called when the outermost store has been closed and limits were touched. */
 extern void (*limit_settle_hook) (void);
 
-/* Notes that the slots of a limit and a key, or who waits for them, have changed. */
-extern void limit_touch(const char *name, const char *key, bool due);
+/*
+ * Notes that the slots of a limit and a key, or who waits for them, have changed, or that
+ * it is time to look at them (due; passing: nothing but that).
+ */
+extern void limit_touch(const char *name, const char *key, bool due, bool passing);
 /* Have any, or has a task left a slot? */
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */

@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -29,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "store/limit_room.h"
+#include "store/sql.h"
 #include "store/table.h"
 
 /* Rows of slots that are being taken are waited for so many times 100 microseconds. */
@@ -439,7 +441,7 @@ limit_given_up(const char *name, const char *key)
 	LimitTag	tag = limit_tag(name, key);
 
 	limit_room_note(&tag, true);
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
 /* Gives up the slots of a task (store/limit.h). */
@@ -470,4 +472,17 @@ limit_free(Store *store, int64 queue_id)
 	UnregisterSnapshot(snapshot);
 	if (waits)
 		limit_withdraw(queue_id);
+}
+
+/* Has an execution itself all its slots? */
+bool
+limit_execution_has_slots(int64 execution_id, int nlimits)
+{
+	static SqlStatement select = {
+		"SELECT FROM noetl.slot AS s WHERE s.execution_id OPERATOR(pg_catalog.=) $1"
+		" AND NOT s.task AND s.held", 1, {INT8OID}, NULL
+	};
+	Datum		values[1] = {Int64GetDatum(execution_id)};
+
+	return (int) sql_execute_kept(&select, values, true, NULL, NULL) >= nlimits;
 }
