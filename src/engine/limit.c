@@ -11,7 +11,8 @@
  * not see that it waits.  So whoever waits first, or frees a slot, and finds such a
  * transaction waits for its end for a moment, and has the timer look again if that takes
  * longer.  Where a rate is counted the lock lasts until the transaction ends: what others
- * have not committed yet they look at themselves, when they get the lock.  Locks of limits
+ * have not committed yet they look at themselves, when they get the lock.  Who looks only
+ * because it is time, or makes tasks of others ready, does not wait for it.  Locks of limits
  * are taken after those of executions, and in the order of names and keys.
  */
 #include "common/common.h"
@@ -283,9 +284,20 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	return InvalidTransactionId;
 }
 
+/* Locks a limit, or a key of it; returns false when that is not waited for. */
+static bool
+lock_touched(const LimitKey *touched, const char *key, LOCKMODE mode)
+{
+	if (touched->passing)
+		return limit_try_lock(touched->name, key, mode);
+	limit_lock(touched->name, key, mode);
+	return true;
+}
+
 /*
  * Hands the free slots of a limit and a key to what waits for them.  The lock of the key
- * ends here, unless a rate is counted.
+ * ends here, unless a rate is counted.  A key that is only due, and that another
+ * transaction has locked, stays due.
  */
 static void
 settle_key(Store *store, const LimitKey *key)
@@ -294,10 +306,12 @@ settle_key(Store *store, const LimitKey *key)
 	TransactionId by;
 	bool		paced = false;
 
-	limit_lock(key->name, NULL, ShareLock);
+	if (!lock_touched(key, NULL, ShareLock))
+		return;
 	do
 	{
-		limit_lock(key->name, key->key, ExclusiveLock);
+		if (!lock_touched(key, key->key, ExclusiveLock))
+			return;
 		by = settle_round(store, key, GetCurrentTimestamp() >= until, &paced);
 		if (TransactionIdIsValid(by) || !paced)
 			limit_unlock(key);
@@ -318,6 +332,8 @@ settle_touched(void)
 		CHECK_FOR_INTERRUPTS();
 		settle_key(store, &key);
 	}
+	/* tasks of those that were displaced; the caller may have a store open */
+	limit_forget_calm(store);
 	store_close(store);
 }
 

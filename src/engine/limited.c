@@ -133,7 +133,11 @@ concerns_caller(const ErrorData *error)
 		 (StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT)));
 }
 
-/* Runs the work in a subtransaction; returns its error, or NULL. */
+/*
+ * Runs the work in a subtransaction; returns its error, or NULL.  Slots that the caller
+ * has freed are handed out before, and those of the work with it: who waits for the locks
+ * of others' limits afterwards would wait without a limit.
+ */
 static ErrorData *
 run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 {
@@ -141,6 +145,7 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
 
+	engine_settle_limits();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	running = true;
@@ -150,6 +155,7 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 
 		set_limits(asked);
 		work(arg);
+		engine_settle_limits();
 		end_limit();
 		AtEOXact_GUC(true, nest_level);
 		ReleaseCurrentSubTransaction();
@@ -161,6 +167,7 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		limit_forget_touched();
 	}
 	PG_END_TRY();
 	running = false;

@@ -200,6 +200,7 @@ store_promote_due(Store *store, int64 execution_id, int limit, void (*ready) (co
 		if (promoted >= limit ||
 			(execution_id != 0 && execution_id !=
 			 DatumGetInt64(slot_column(scan.slot, QUEUE_COL_EXECUTION_ID))) ||
+			(execution_id == 0 && limit_is_locked(scan.slot)) ||
 			!store_lock_row(scan.table, &tid, scan.snapshot, true, NULL))
 		{
 			emptied = false;

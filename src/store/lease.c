@@ -821,7 +821,7 @@ park_row(Leasing *leasing, Snapshot snapshot, TupleTableSlot *row)
 							  type_in(row));
 	if (pause_id == 0)
 		return false;
-	if (store_lock_row(table, &tid, snapshot, true, NULL))
+	if (!limit_is_locked(row) && store_lock_row(table, &tid, snapshot, true, NULL))
 	{
 		pause_row(queue_new_version(table), pause_id);
 		queue_write_version(leasing->store, table);

@@ -68,14 +68,14 @@ compare_keys(const LimitKey *a, const LimitKey *b)
 	return by_name != 0 ? by_name : strcmp(a->key, b->key);
 }
 
-/* Notes that the slots of a limit and a key have changed (store/limit.h). */
+/* Notes that a limit and a key are to be looked at (store/limit.h). */
 void
-limit_touch(const char *name, const char *key, bool due)
+limit_touch(const char *name, const char *key, bool due, bool passing)
 {
 	MemoryContext old;
 	LimitKey   *entry;
 	ListCell   *lc;
-	LimitKey	given = {unconstify(char *, name), unconstify(char *, key), due};
+	LimitKey	given = {unconstify(char *, name), unconstify(char *, key), due, passing};
 
 	foreach(lc, touched)
 	{
@@ -83,6 +83,7 @@ limit_touch(const char *name, const char *key, bool due)
 		if (compare_keys(entry, &given) != 0)
 			continue;
 		entry->due = entry->due || due;
+		entry->passing = entry->passing && passing;
 		return;
 	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
@@ -90,6 +91,7 @@ limit_touch(const char *name, const char *key, bool due)
 	entry->name = pstrdup(name);
 	entry->key = pstrdup(key);
 	entry->due = due;
+	entry->passing = passing;
 	touched = lappend(touched, entry);
 	MemoryContextSwitchTo(old);
 }
@@ -181,6 +183,13 @@ limit_forget_calm(Store *store)
 	}
 }
 
+/* Forgets those that were touched (store/limit.h). */
+void
+limit_forget_touched(void)
+{
+	touched = NIL;
+}
+
 /* Forgets everything that was noted. */
 void
 limit_forget(void)
@@ -232,7 +241,7 @@ note_freed(void *arg, HeapTuple row, TupleDesc desc)
 	if (DatumGetBool(sql_column(row, desc, 3)))
 		limit_given_up(name, key);
 	else
-		limit_touch(name, key, false);
+		limit_touch(name, key, false, false);
 }
 
 /* SqlRow: notes a slot that is held although nobody asked whether there is room. */
@@ -245,14 +254,14 @@ note_held(void *arg, HeapTuple row, TupleDesc desc)
 
 	limit_room_begin_asking(&tag);
 	limit_room_end_asking();
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
-/* SqlRow: touches the limit and the key of a row; arg: not NULL: it is due. */
+/* SqlRow: touches the limit and the key of a row; arg: NULL when its rule has changed. */
 static void
 touch_row(void *arg, HeapTuple row, TupleDesc desc)
 {
-	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), arg != NULL);
+	limit_touch(SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2), true, arg != NULL);
 }
 
 /* Ends a subtransaction (store/limit.h). */
@@ -311,7 +320,7 @@ limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
 	asks->on_limit = json_get_text(&limit, "on_limit");
 	key->name = json_get_text(&limit, "name");
 	key->key = json_get_text(&limit, "key");
-	key->due = false;
+	key->due = key->passing = false;
 }
 
 /* Does a task of this status have its slots (store/limit.h)? */
@@ -444,7 +453,7 @@ limit_ask(int64 queue_id, int ordinal, int64 execution_id, bool task, Jsonb *lim
 	limit_room_begin_asking(&tag);
 	(void) execute(&insert, values, NULL, NULL);
 	limit_room_end_asking();
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
 /* Gives up the slots of a task that waits for one of them (store/limit.h). */
@@ -794,19 +803,6 @@ limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 	return execute(&select, values, read_waiter, holder) > 0;
 }
 
-/* Has an execution itself all its slots? */
-bool
-limit_execution_has_slots(int64 execution_id, int nlimits)
-{
-	static SqlStatement select = {
-		"SELECT FROM noetl.slot AS s WHERE s.execution_id OPERATOR(pg_catalog.=) $1"
-		" AND NOT s.task AND s.held", 1, {INT8OID}, NULL
-	};
-	Datum		values[1] = {Int64GetDatum(execution_id)};
-
-	return execute(&select, values, NULL, NULL) >= nlimits;
-}
-
 /* Writes when to look at a limit and a key again (store/limit.h). */
 void
 limit_write_pace(const LimitBook *state, TimestampTz due_at)
@@ -857,7 +853,7 @@ limit_touch_all(const char *name)
 	};
 	Datum		values[1] = {CStringGetTextDatum(name)};
 
-	return execute(&select, values, touch_row, "");
+	return execute(&select, values, touch_row, NULL);
 }
 
 /* Another rate counts for a limit from now on (store/limit.h). */

@@ -24,6 +24,7 @@ typedef struct LimitKey
 	char	   *name;
 	char	   *key;
 	bool		due;			/* its time has come, or its rule has changed */
+	bool		passing;		/* nothing but its time has: a lock is not waited for */
 } LimitKey;
 
 /* What a limit says. */
@@ -74,8 +75,11 @@ typedef struct LimitWaiting
 /* Called when the outermost store has been closed and limits were touched. */
 extern void (*limit_settle_hook) (void);
 
-/* Notes that the slots of a limit and a key, or who waits for them, have changed. */
-extern void limit_touch(const char *name, const char *key, bool due);
+/*
+ * Notes that the slots of a limit and a key, or who waits for them, have changed, or that
+ * it is time to look at them (due; passing: nothing but that).
+ */
+extern void limit_touch(const char *name, const char *key, bool due, bool passing);
 /* Have any, or has a task left a slot? */
 extern bool limit_any_touched(void);
 /* Takes the first of those that have, in the order of name and key; false: none is left. */
@@ -87,6 +91,8 @@ extern void limit_given_up(const char *name, const char *key);
  * nothing waits for.
  */
 extern void limit_forget_calm(struct Store *store);
+/* Forgets those that were touched: the part of the transaction that did so is undone. */
+extern void limit_forget_touched(void);
 /* Forgets everything that was noted: the transaction ends. */
 extern void limit_forget(void);
 
@@ -100,6 +106,10 @@ extern bool limit_any_impatient(void);
  * limit_unlock().
  */
 extern void limit_lock(const char *name, const char *key, LOCKMODE mode);
+/* Does so unless that has to wait for another transaction; returns whether it did. */
+extern bool limit_try_lock(const char *name, const char *key, LOCKMODE mode);
+/* Would the task in a slot of the queue have to wait for a lock of its limits? */
+extern bool limit_is_locked(TupleTableSlot *slot);
 /* Gives the lock of a limit and a key back. */
 extern void limit_unlock(const LimitKey *key);
 /* Looks at what waits first. */

@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -29,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "store/limit_room.h"
+#include "store/sql.h"
 #include "store/table.h"
 
 /* Rows of slots that are being taken are waited for so many times 100 microseconds. */
@@ -58,6 +60,46 @@ limit_lock(const char *name, const char *key, LOCKMODE mode)
 
 	lock_tag(&tag, name, key);
 	(void) LockAcquire(&tag, mode, false, false);
+}
+
+/* Does so unless that has to wait (store/limit.h). */
+bool
+limit_try_lock(const char *name, const char *key, LOCKMODE mode)
+{
+	LOCKTAG		tag;
+
+	lock_tag(&tag, name, key);
+	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Has another transaction the lock of a limit, or of a key (not NULL) of it? */
+static bool
+is_locked(const char *name, const char *key)
+{
+	LOCKTAG		tag;
+
+	if (!limit_try_lock(name, key, ShareLock))
+		return true;
+	lock_tag(&tag, name, key);
+	(void) LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* Would the task in a slot have to wait for a lock of its limits (store/limit.h)? */
+bool
+limit_is_locked(TupleTableSlot *slot)
+{
+	Jsonb	   *limits = slot_jsonb(slot, QUEUE_COL_LIMITS);
+	LimitWaiter asks;
+	LimitKey	key;
+
+	for (int i = 0; limits != NULL && i < JB_ROOT_COUNT(limits); i++)
+	{
+		limit_read_spec(limits, i, &key, &asks);
+		if (is_locked(key.name, NULL) || is_locked(key.name, key.key))
+			return true;
+	}
+	return false;
 }
 
 /* Gives the lock of a limit and a key back before the transaction ends. */
@@ -399,7 +441,7 @@ limit_given_up(const char *name, const char *key)
 	LimitTag	tag = limit_tag(name, key);
 
 	limit_room_note(&tag, true);
-	limit_touch(name, key, false);
+	limit_touch(name, key, false, false);
 }
 
 /* Gives up the slots of a task (store/limit.h). */
@@ -430,4 +472,17 @@ limit_free(Store *store, int64 queue_id)
 	UnregisterSnapshot(snapshot);
 	if (waits)
 		limit_withdraw(queue_id);
+}
+
+/* Has an execution itself all its slots? */
+bool
+limit_execution_has_slots(int64 execution_id, int nlimits)
+{
+	static SqlStatement select = {
+		"SELECT FROM noetl.slot AS s WHERE s.execution_id OPERATOR(pg_catalog.=) $1"
+		" AND NOT s.task AND s.held", 1, {INT8OID}, NULL
+	};
+	Datum		values[1] = {Int64GetDatum(execution_id)};
+
+	return (int) sql_execute_kept(&select, values, true, NULL, NULL) >= nlimits;
 }

@@ -326,11 +326,15 @@ pause_row_if(Store *store, TupleTableSlot *new)
 	return pause_id != 0;
 }
 
-/* Returns whether the new version of a row has never been leased. */
+/*
+ * Returns whether the new version of a row has never been leased.  The attempts do not
+ * count the lease of a worker that has given the task back.
+ */
 static bool
 is_new(TupleTableSlot *new)
 {
-	return DatumGetInt32(new->tts_values[QUEUE_COL_ATTEMPTS - 1]) == 0;
+	return new->tts_isnull[QUEUE_COL_LAST_HEARTBEAT - 1] &&
+		DatumGetInt32(new->tts_values[QUEUE_COL_ATTEMPTS - 1]) == 0;
 }
 
 /* Makes the new version of a row paused.  The wait for its first lease stands still. */
@@ -420,7 +424,8 @@ resume_rows(Store *store, QueueScan *scan, int64 pause_id, int limit,
 		const char *type;
 		int64		other;
 
-		if (!store_lock_row(scan->table, &tid, scan->snapshot, true, NULL))
+		if (limit_is_locked(scan->slot) ||
+			!store_lock_row(scan->table, &tid, scan->snapshot, true, NULL))
 			continue;
 		new = queue_new_version(scan->table);
 		type = TextDatumGetCString(new->tts_values[QUEUE_COL_NODE_TYPE - 1]);
@@ -543,24 +548,19 @@ bool
 store_next_pause_end(TimestampTz *when)
 {
 	ListCell   *lc;
-	bool		found = store_resuming();
 
-	if (found)
-		*when = GetCurrentTimestamp() + (pauses.drained ? USECS_PER_SEC : 0);
-	if (pauses.first_until != 0 && (!found || pauses.first_until < *when))
-	{
-		*when = pauses.first_until;
-		found = true;
-	}
+	*when = store_resuming() ?
+		GetCurrentTimestamp() + (pauses.drained ? USECS_PER_SEC : 0) : DT_NOEND;
+	if (pauses.first_until != 0)
+		*when = Min(*when, pauses.first_until);
 	foreach(lc, pauses.rules)
 	{
 		const PauseRule *rule = (PauseRule *) lfirst(lc);
 
-		if (rule->until != 0 && (!found || rule->until < *when))
-			*when = rule->until;
-		found = found || rule->until != 0;
+		if (rule->until != 0)
+			*when = Min(*when, rule->until);
 	}
-	return found;
+	return *when != DT_NOEND;
 }
 
 /* Tells all sessions that what is paused has changed, when this transaction commits. */

@@ -19,8 +19,8 @@
  *	1. A transaction that finds a task paused takes a transaction id, looks again, and
  *	   writes the task as paused.
  *	2. The transaction that ends the pause inserts into noetl.pause_end.
- *	3. A second later a horizon is noted there: no transaction from it on has found the
- *	   pause.
+ *	3. A second later another transaction notes a horizon there: no transaction from it
+ *	   on has found the pause.
  *	4. When all transactions before the horizon have ended and no paused task is seen,
  *	   none can appear, and the row is deleted.
  */

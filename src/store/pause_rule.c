@@ -4,10 +4,12 @@
  */
 #include "common/common.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 #include "store/id.h"
 #include "store/pause_row.h"
@@ -137,6 +139,31 @@ store_end_due_rules(void)
 }
 
 /*
+ * Notes the horizon of a pause that has been over for a second.  The transaction that ends
+ * the pause never does: until it commits, others find the pause.  No snapshot tells the next
+ * transaction id while those that run have the newest ids.
+ */
+static void
+note_horizon(int64 pause_id)
+{
+	Oid			types[] = {INT8OID, XID8OID};
+	Datum		values[] = {Int64GetDatum(pause_id),
+		FullTransactionIdGetDatum(ReadNextFullTransactionId())};
+
+	if (execute("SELECT d.pause_id FROM noetl.pause_end AS d"
+				" WHERE d.pause_id OPERATOR(pg_catalog.=) $1"
+				"   AND (d.horizon IS NULL OR d.horizon OPERATOR(pg_catalog.>) $2)"
+				"   AND d.ended_at OPERATOR(pg_catalog.<)"
+				"       (pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.-)"
+				"        '1 s'::pg_catalog.interval)"
+				" FOR UPDATE SKIP LOCKED", 2, types, values, NULL) == NIL)
+		return;
+	values[1] = FullTransactionIdGetDatum(ReadNextFullTransactionId());
+	(void) execute("UPDATE noetl.pause_end AS e SET horizon = $2"
+				   " WHERE e.pause_id OPERATOR(pg_catalog.=) $1", 2, types, values, NULL);
+}
+
+/*
  * Forgets a pause that is over if no task of it can be left.  The first call that comes
  * a second after the end notes the horizon, a later one deletes the row.
  */
@@ -159,17 +186,7 @@ pause_forget_end(int64 pause_id)
 				" RETURNING e.pause_id", 1, types, values, NULL) != NIL)
 		store_pauses_changed();
 	else
-		(void) execute("UPDATE noetl.pause_end AS e"
-					   " SET horizon = pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
-					   " WHERE e.pause_id OPERATOR(pg_catalog.=) ANY (ARRAY("
-					   "  SELECT d.pause_id FROM noetl.pause_end AS d"
-					   "   WHERE d.pause_id OPERATOR(pg_catalog.=) $1"
-					   "     AND (d.horizon IS NULL OR d.horizon OPERATOR(pg_catalog.>)"
-					   "          pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()))"
-					   "     AND d.ended_at OPERATOR(pg_catalog.<)"
-					   "         (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-					   "          '1 s'::pg_catalog.interval)"
-					   "   FOR UPDATE SKIP LOCKED))", 1, types, values, NULL);
+		note_horizon(pause_id);
 }
 
 /* Pauses ready tasks of a kind because of a rule (store/pause.h). */

@@ -131,6 +131,29 @@ SELECT status FROM noetl.execution WHERE execution_id IN (:first, :second) ORDER
 SELECT * FROM limited_slots();
 SELECT noetl.cancel(:first), noetl.cancel(:second);
 
+-- A worker completes a task and asks for the next one: what follows displaces an execution, and a slot
+-- of another limit, which that has left, goes to who waits for it.
+SELECT count(noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limited/%s
+workflow:
+%s
+$$, word, steps))) FROM (VALUES
+    ('old', '- {step: start, next: [a, b]}
+- {step: a, type: limitold, code: x, limits: {name: limited_newest, concurrency: 1}}
+- {step: b, type: limitold, code: x, limits: {name: limited_left, concurrency: 1}}'),
+    ('waits', '- {step: c, type: limitold, code: x, limits: {name: limited_left, concurrency: 1}}'),
+    ('displaces', '- {step: a, type: limitnew, code: x, next: b}
+- {step: b, type: limitnew, code: x, limits: {name: limited_newest, concurrency: 1, on_limit: cancel_oldest}}')) AS of(word, steps);
+SELECT noetl.execute('limited/old') AS old, noetl.execute('limited/waits') AS waits, noetl.execute('limited/displaces') AS displaces \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{limitnew}') \gset
+SELECT node_name FROM noetl.complete_and_lease(:task, '1', 'w', 1, types => '{limitold}');
+SELECT node_name, status FROM noetl.queue WHERE execution_id IN (:old, :waits, :displaces) ORDER BY node_name;
+SELECT status FROM noetl.execution WHERE execution_id = :old;
+SELECT * FROM limited_slots();
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.queue WHERE execution_id = :waits;
+
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'limited/%' AND status = 'RUNNING';
 DELETE FROM noetl.slot WHERE name = 'limited_task';
 SELECT * FROM limited_slots();

@@ -65,3 +65,40 @@ SELECT status, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.resume(:id);
 SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
+-- Nor for one that its worker has given back.
+SELECT noetl.execute('rules/wait') AS id \gset
+SELECT noetl.release(queue_id, 'w') FROM noetl.lease('w', types => '{ruleb}');
+SELECT noetl.pause(:id);
+SELECT noetl.resume(:id);
+SELECT status, attempts, deadline, lease_until FROM noetl.queue WHERE execution_id = :id;
+SELECT noetl.cancel(:id);
+
+-- Tasks of a pause that is over are all made ready at once, also those before what another pause has come to.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rules/%s
+workflow:
+- {step: a, type: rulee, code: x}
+$$, word)) > 0 FROM (VALUES ('first'), ('second')) AS of(word);
+SELECT noetl.execute('rules/second') > 0, noetl.execute('rules/first') > 0, noetl.execute('rules/second') > 0;
+SELECT noetl.pause_tasks('rules/first') > 0, noetl.pause_tasks('rules/second') > 0;
+SELECT noetl.resume_tasks();
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'rulee' GROUP BY 1;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('rules/first', 'rules/second');
+
+-- A task that begins while it is paused takes no slot, which another one gets.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: rules/%s
+workflow:
+- {step: a, type: rulef, code: x, limits: {name: rules_slot, concurrency: 1}}
+$$, word)) > 0 FROM (VALUES ('paused'), ('free')) AS of(word);
+SELECT noetl.pause_tasks('rules/paused') > 0;
+SELECT noetl.execute('rules/paused') > 0, noetl.execute('rules/free') > 0;
+SELECT path, q.status FROM noetl.queue AS q JOIN noetl.execution USING (execution_id) WHERE node_type = 'rulef' ORDER BY path;
+SELECT noetl.resume_tasks();
+SELECT path, q.status FROM noetl.queue AS q JOIN noetl.execution USING (execution_id) WHERE node_type = 'rulef' ORDER BY path;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path IN ('rules/paused', 'rules/free');
+SELECT count(*) FROM noetl.slot WHERE name = 'rules_slot';

@@ -58,7 +58,9 @@ DELETE FROM noetl.queue;
 SELECT noetl.execute('queue/first') AS first \gset
 SELECT noetl.pause_tasks(type => 'queuef', until => clock_timestamp() + interval '0.3 s') >= 0;
 SELECT noetl.pause_tasks(type => 'queuea', until => clock_timestamp() + interval '1 h') >= 0;
+SELECT clock_timestamp() AS began \gset
 CALL noetl.wait_for_work('50 s', '{queuef}');
+SELECT clock_timestamp() - :'began' < interval '25 s' AS woken;
 SELECT noetl.resume_tasks(type => 'queuea') >= 0;
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path LIKE 'queue/%' AND status = 'RUNNING';
 DELETE FROM noetl.queue;
@@ -81,6 +83,24 @@ SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'e
 SELECT pg_temp.tasks(:id);
 SELECT * FROM noetl.verify(:id);
 SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{queuea}');
+SELECT count(noetl.complete(queue_id, '2', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
+SELECT pg_temp.ended(:id);
+-- So do the items of such a step.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: queue/each
+workflow:
+- {step: each, type: iterator, join: any, mode: distributed, collection: [1, 2], element: n, task: {type: queuea, code: x}, desc: v%1$s, next: b}
+- {step: b, type: queueb, code: x, next: [{when: "{{ b < 2 }}", step: each}, {else: {step: end}}]}
+- {step: end}
+$$, v)) > 0 FROM generate_series(1, 2) v;
+SELECT noetl.execute('queue/each', version => 1) AS id \gset
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{queuea}');
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
+SELECT count(*) FROM noetl.migrate(:id, 2, dry_run => false) WHERE severity = 'error';
+SELECT * FROM noetl.verify(:id);
+SELECT count(noetl.complete(queue_id, '1', 'w')) FROM noetl.lease('w', 2, types => '{queuea}');
 SELECT count(noetl.complete(queue_id, '2', 'w')) FROM noetl.lease('w', 1, types => '{queueb}');
 SELECT pg_temp.ended(:id);
 SELECT noetl.register(format($$
