@@ -35,18 +35,28 @@ hear_child(int64 execution_id, int64 child_id, TimestampTz ended_at)
 	return evaluate_pending_child_end(execution_id, &end);
 }
 
-/* Decides on the pending events of one execution, oldest first. */
+/*
+ * Decides on the pending events of one execution, oldest first.  When a statement of the
+ * execution asks for it, that is left to the frame whose decisions are not written yet.
+ */
 int
 evaluate_pending(Store *store, int64 execution_id)
 {
-	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
-												 "noetl pending event",
-												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(memory);
+	EvaluationFrame *frame = frame_find_writing(execution_id);
+	MemoryContext memory;
+	MemoryContext old;
 	int64		event_id;
 	TimestampTz created_at;
 	int			enqueued = 0;
 
+	if (frame != NULL)
+	{
+		frame->interrupted = true;
+		return 0;
+	}
+	memory = AllocSetContextCreate(CurrentMemoryContext, "noetl pending event",
+								   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(memory);
 	while (store_take_pending(store, execution_id, &event_id, &created_at))
 	{
 		Event		event;
