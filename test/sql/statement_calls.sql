@@ -56,6 +56,28 @@ SELECT noetl.enqueue_next(:id) >= 0 AS looked;
 SELECT event, node, status FROM calls_log(:id) WHERE event <> 'action_completed';
 SELECT * FROM noetl.verify(:id);
 
+-- What the statement makes ready ends with the execution, which fails because of a condition.
+SELECT calls_start($$
+- {step: start, next: [one, two, call]}
+- {step: one, type: calls, code: x, limits: {name: calls, concurrency: 1}}
+- {step: two, type: calls, code: x, limits: {name: calls, concurrency: 1}}
+- step: call
+  type: caller
+  code: x
+  save:
+    storage: postgres
+    statement: SELECT noetl.set_limit('calls', 2) IS NULL
+  next: [{when: "{{ 1 / 0 }}", step: three}]
+- {step: three}
+$$, 'calls/limit') AS id \gset
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :id ORDER BY queue_id;
+SELECT queue_id FROM noetl.lease('calls', types => '{caller}') \gset
+SELECT noetl.complete(:queue_id, '{}', 'calls') AS completed;
+SELECT event, node, status, error FROM calls_log(:id) OFFSET 3;
+SELECT node_name, status FROM noetl.queue WHERE execution_id = :id ORDER BY queue_id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.unset_limit('calls') AS unset;
+
 DROP FUNCTION calls_start(text, text), calls_log(bigint);
 DROP OWNED BY regress_calls;
 DROP ROLE regress_calls;
