@@ -78,6 +78,18 @@ SELECT node_name, status FROM noetl.queue WHERE execution_id = :id ORDER BY queu
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.unset_limit('calls') AS unset;
 
-DROP FUNCTION calls_start(text, text), calls_log(bigint);
+-- More statements than plans are kept, in the check of a parameter: the statement is still this one.
+SELECT string_agg(format('- {step: s%s, type: sql, statement: "SELECT %s AS n", next: [s%s]}', n, n, n + 1), E'\n') || E'\n- {step: s80}' AS steps
+  FROM generate_series(1, 79) n \gset
+SELECT calls_start(:'steps', 'calls/many') > 0 AS started;
+CREATE FUNCTION calls_check(value int) RETURNS boolean LANGUAGE sql AS $$ SELECT noetl.execute('calls/many') > 0 $$;
+CREATE DOMAIN calls_number AS int CHECK (public.calls_check(VALUE));
+SELECT calls_start($$
+- {step: one, type: sql, statement: "SELECT :n::public.calls_number AS n, :t::text AS t", params: {n: 7, t: seven}}
+$$, 'calls/check') AS id \gset
+SELECT event, node, status, result FROM calls_log(:id);
+
+DROP DOMAIN calls_number;
+DROP FUNCTION calls_start(text, text), calls_log(bigint), calls_check(int);
 DROP OWNED BY regress_calls;
 DROP ROLE regress_calls;
