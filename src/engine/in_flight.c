@@ -14,14 +14,17 @@
 
 #include "engine/in_flight.h"
 
-/* First in, first out; the end of a transaction empties the list. */
+/*
+ * First in, first out; the end of a transaction empties the list, and a subtransaction that
+ * is rolled back takes its rows along.
+ */
 static struct
 {
 	RowInFlight *rows;
 	int			capacity;
 	int			first;
 	int			count;			/* place after the last, counted as "first" is */
-	bool		callback;		/* forget_rows() is registered */
+	bool		callback;		/* those below are registered */
 }			in_flight;
 
 /* XactCallback: forgets rows that never reached their AFTER trigger. */
@@ -37,6 +40,29 @@ forget_rows(XactEvent xact_event, void *arg)
 	}
 }
 
+/* SubXactCallback: forgets the rows of a subtransaction, or hands them to its parent. */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	int			kept = in_flight.first;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	for (int i = in_flight.first; i < in_flight.count; i++)
+	{
+		RowInFlight *row = &in_flight.rows[i];
+
+		if (row->subtransaction == id)
+		{
+			if (event == SUBXACT_EVENT_ABORT_SUB)
+				continue;
+			row->subtransaction = parent;
+		}
+		in_flight.rows[kept++] = *row;
+	}
+	in_flight.count = kept;
+}
+
 /* Adds a row at the end of the list. */
 void
 in_flight_add(int64 execution_id, int64 event_id, uint64 number)
@@ -46,6 +72,7 @@ in_flight_add(int64 execution_id, int64 event_id, uint64 number)
 	if (!in_flight.callback)
 	{
 		RegisterXactCallback(forget_rows, NULL);
+		RegisterSubXactCallback(subtransaction_ended, NULL);
 		in_flight.callback = true;
 	}
 	if (in_flight.first == in_flight.count)
@@ -64,6 +91,7 @@ in_flight_add(int64 execution_id, int64 event_id, uint64 number)
 	row->event_id = event_id;
 	row->depth = DatumGetInt32(pg_trigger_depth(NULL));
 	row->number = number;
+	row->subtransaction = GetCurrentSubTransactionId();
 }
 
 /* Removes the row at a place; the rows before it move one place up. */

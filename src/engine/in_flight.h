@@ -11,6 +11,7 @@ typedef struct RowInFlight
 	int64		event_id;
 	int			depth;			/* of triggers, where the row was added */
 	uint64		number;			/* of prepared events, then */
+	SubTransactionId subtransaction;	/* that adds it, and can still be rolled back */
 } RowInFlight;
 
 /* Adds a row that is to be decided on once it is stored. */
