@@ -33,8 +33,8 @@
 #include "port/atomics.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/builtins.h"
 
-#include "engine/in_flight.h"
 #include "engine/internal.h"
 
 /* Heavyweight locks of executions that this transaction has taken, or fewer */
@@ -271,7 +271,7 @@ is_in_flight(int64 execution_id)
 		if (row.execution_id != execution_id)
 			continue;
 		store = store_open(InvalidOid);
-		found = in_flight_may_arrive(&row) ||
+		found = in_flight_may_arrive(&row, DatumGetInt32(pg_trigger_depth(NULL))) ||
 			store_event_exists(store, execution_id, row.event_id);
 		store_close(store);
 	}
