@@ -321,18 +321,24 @@ leave_end(const Execution *execution)
 
 /*
  * Tells the parent of an execution that the execution is over.  A parent whose
- * decisions this session is writing is told when they are written; one that is busy learns
- * of it later.  Returns the number of tasks that are enqueued.
+ * decisions this session is writing is told when they are written; one that is busy,
+ * or an event of which is being stored, learns of it later.  Returns the number of tasks
+ * that are enqueued.
  */
 int
 child_tell_parent(const Execution *execution, const Decision *end, TimestampTz time)
 {
 	EvaluationFrame *frame = frame_find(execution->parent_execution_id);
+	RowInFlight *coming;
 	ChildEnd	child_end;
 
 	if (frame == NULL && parent_is_over(execution))
 		return 0;
-	if (frame == NULL && !execution_trylock(execution->parent_execution_id))
+	coming = frame == NULL ? in_flight_coming(execution->parent_execution_id) : NULL;
+	if (coming != NULL)
+		coming->interrupted = true;
+	if (frame == NULL &&
+		(coming != NULL || !execution_trylock(execution->parent_execution_id)))
 	{
 		INJECTION("leave-end");
 		leave_end(execution);

@@ -35,6 +35,7 @@
 #include "commands/trigger.h"
 
 #include "engine/engine.h"
+#include "engine/in_flight.h"
 
 /* ---- frame.c ---- */
 
@@ -199,10 +200,17 @@ extern int	event_stored(Store *store, const Event *event, uint64 number);
 /* Does what engine_ingest() does; *enqueued: the number of tasks that are enqueued. */
 extern bool ingest_counting(Store *store, Event *event, int *enqueued);
 /*
- * Does what event_stored() does for the rows in flight that are stored already, although their
- * AFTER trigger has not fired.
+ * Stores an event that was prepared just now; *row says whether events have come meanwhile,
+ * from triggers of users, that wait in noetl.pending.
  */
-extern void settle_rows_in_flight(void);
+extern void store_prepared(Store *store, const Event *event, RowInFlight *row);
+/* Does what event_stored() does for an event that was in flight, and for what waits for it. */
+extern int	decide_row(Store *store, const Event *event, const RowInFlight *row);
+/*
+ * Does so with the rows in flight that are stored already, although their AFTER trigger has not
+ * fired.  by_trigger: the caller is the BEFORE trigger of another row.
+ */
+extern void settle_rows_in_flight(bool by_trigger);
 
 /* ---- pending.c ---- */
 

@@ -19,7 +19,6 @@
 #include "utils/inval.h"
 #include "utils/syscache.h"
 
-#include "engine/in_flight.h"
 #include "engine/internal.h"
 
 /* The last answer of is_member(); user is InvalidOid when it may not hold any more. */

@@ -33,8 +33,8 @@
 #include "port/atomics.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/builtins.h"
 
-#include "engine/in_flight.h"
 #include "engine/internal.h"
 
 /* Heavyweight locks of executions that this transaction has taken, or fewer */
@@ -255,6 +255,30 @@ execution_is_over(Store *store, int64 execution_id)
 }
 
 /*
+ * Returns whether a row of an execution is in flight that is stored or can still be: one that
+ * a user's trigger has suppressed is not.
+ */
+static bool
+is_in_flight(int64 execution_id)
+{
+	RowInFlight row;
+	bool		found = false;
+
+	for (int place = 0; !found && in_flight_get(place, &row); place++)
+	{
+		Store	   *store;
+
+		if (row.execution_id != execution_id)
+			continue;
+		store = store_open(InvalidOid);
+		found = in_flight_may_arrive(&row, DatumGetInt32(pg_trigger_depth(NULL))) ||
+			store_event_exists(store, execution_id, row.event_id);
+		store_close(store);
+	}
+	return found;
+}
+
+/*
  * Takes the lock; raises when this session is deciding on the execution.  A
  * user's trigger can call replay while decisions are half written, or while a row
  * is in flight.
@@ -263,7 +287,7 @@ void
 engine_lock_for_replay(int64 execution_id)
 {
 	engine_lock(execution_id);
-	if (in_flight_any(execution_id) || frame_find(execution_id) != NULL)
+	if (is_in_flight(execution_id) || frame_find(execution_id) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("execution " INT64_FORMAT " is being decided on", execution_id),

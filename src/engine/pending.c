@@ -35,18 +35,31 @@ hear_child(int64 execution_id, int64 child_id, TimestampTz ended_at)
 	return evaluate_pending_child_end(execution_id, &end);
 }
 
-/* Decides on the pending events of one execution, oldest first. */
+/*
+ * Decides on the pending events of one execution, oldest first.  When a statement of the
+ * execution asks for it, that is left to the frame whose decisions are not written yet; when a
+ * trigger does, to the event that is being stored.
+ */
 int
 evaluate_pending(Store *store, int64 execution_id)
 {
-	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
-												 "noetl pending event",
-												 ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(memory);
+	EvaluationFrame *frame = frame_find_writing(execution_id);
+	RowInFlight *coming = frame == NULL ? in_flight_coming(execution_id) : NULL;
+	MemoryContext memory;
+	MemoryContext old;
 	int64		event_id;
 	TimestampTz created_at;
 	int			enqueued = 0;
 
+	if (frame != NULL)
+		frame->interrupted = true;
+	if (coming != NULL)
+		coming->interrupted = true;
+	if (frame != NULL || coming != NULL)
+		return 0;
+	memory = AllocSetContextCreate(CurrentMemoryContext, "noetl pending event",
+								   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(memory);
 	while (store_take_pending(store, execution_id, &event_id, &created_at))
 	{
 		Event		event;

@@ -97,8 +97,9 @@ static struct
 }			out_of_order;
 
 /*
- * Sets created_at and event_id, strictly after those of the execution's events and
- * of the decisions that are being written.  fresh: the execution has no events.
+ * Sets created_at and event_id, strictly after those of the execution's events, of the
+ * decisions that are being written, and of an event that is being stored.  fresh: the
+ * execution has no events.
  */
 static void
 assign_time(Store *store, Event *event, bool fresh)
@@ -106,6 +107,7 @@ assign_time(Store *store, Event *event, bool fresh)
 	int64		last_id = 0;
 	TimestampTz last_time = 0;
 	EvaluationFrame *frame = frame_find_writing(event->execution_id);
+	RowInFlight *coming = in_flight_coming(event->execution_id);
 	bool		own;
 
 	event->created_at = GetCurrentTimestamp();
@@ -119,6 +121,11 @@ assign_time(Store *store, Event *event, bool fresh)
 	{
 		event->created_at = Max(event->created_at, frame->time + 1);
 		last_id = Max(last_id, frame->last_event_id);
+	}
+	if (coming != NULL)
+	{
+		event->created_at = Max(event->created_at, coming->created_at + 1);
+		last_id = Max(last_id, coming->event_id);
 	}
 	if (out_of_order.execution_id == event->execution_id)
 		event->created_at = Max(event->created_at, out_of_order.created_at + 1);

@@ -37,7 +37,9 @@
 /*
  * Locks an execution and those of its ancestors that its end concerns.  It never
  * waits: this transaction may hold the locks of many executions.  Returns false
- * when another session holds one of the locks.  *execution of one that does not
+ * when another session holds one of the locks, and when a statement of the execution
+ * itself calls, whose decisions are not written yet, or a trigger while an event of the
+ * execution is being stored.  *execution of one that does not
  * exist says that it does not run.
  */
 static bool
@@ -46,7 +48,8 @@ lock_ancestors(Store *store, int64 execution_id, Execution *execution)
 	Execution	ancestor;
 
 	memset(execution, 0, sizeof(Execution));
-	if (!execution_trylock(execution_id))
+	if (frame_find_writing(execution_id) != NULL || in_flight_coming(execution_id) != NULL ||
+		!execution_trylock(execution_id))
 		return false;
 	if (!store_get_execution(store, execution_id, execution))
 		return true;

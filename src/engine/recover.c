@@ -8,9 +8,10 @@
 #include "common/common.h"
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
-#include "engine/in_flight.h"
 #include "engine/internal.h"
+#include "wakeup/wakeup.h"
 
 /* Returns the meta of an event that somebody asked for: {by, reason, drive}. */
 static Jsonb *
@@ -62,9 +63,13 @@ describe_step(Event *event, EventType type, const Execution *execution, const St
 void
 request_store(Store *store, Event *event)
 {
+	RowInFlight row;
+
 	if (!prepare_event(store, event, event->result != NULL, false))
 		elog(ERROR, "an event with a new id is stored already");
-	write_own_event(store, event);
+	store_prepared(store, event, &row);
+	if (row.interrupted)
+		wake_for_timer(GetCurrentTimestamp());
 	event_parse(event);
 }
 

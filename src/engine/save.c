@@ -59,7 +59,7 @@ typedef struct KeptPlan
 	SPIPlanPtr	plan;
 	MemoryContext memory;		/* of text and types */
 	uint64		used;			/* the value of "uses" when it was used last */
-	int			running;		/* how often it is being executed: triggers may save, too */
+	int			running;		/* how often it is in use: triggers may save, too */
 } KeptPlan;
 
 static KeptPlan kept_plans[KEPT_PLANS];
@@ -198,11 +198,12 @@ execute(KeptPlan *kept, ParamListInfo params, DestReceiver *receiver)
 	SPIExecuteOptions options = {.params = params, .dest = receiver};
 	volatile int code = 0;
 
-	revalidate(kept);
-	check_plan(kept);
 	kept->running++;
 	PG_TRY();
 	{
+		/* functions that the planner calls may save, too */
+		revalidate(kept);
+		check_plan(kept);
 		code = SPI_execute_plan_extended(kept->plan, &options);
 	}
 	PG_FINALLY();
@@ -636,18 +637,40 @@ number_statement(const SaveRequest *request, SaveNumbering *numbering, JsonbValu
 }
 
 /*
- * Executes the statement of a request; returns the number of rows processed.  What
- * it returns stays in the memory context.
+ * Executes the plan of the statement of a request; returns the number of rows processed.
+ * What it returns stays in the memory context.
+ */
+static int64
+execute_statement(SaveRequest *request, KeptPlan *kept, int nvalues, const JsonbValue *values,
+				  MemoryContext memory)
+{
+	DestReceiver *receiver = NULL;
+	int64		rows;
+
+	check_plan(kept);
+	if (request->wants_rows)
+		receiver = save_rows_begin(memory, request->max_bytes);
+	rows = execute(kept, convert_params(kept, nvalues, values), receiver);
+	if (receiver != NULL && returns_rows(kept))
+	{
+		request->returns = true;
+		save_rows_end(receiver, &request->returned);
+	}
+	return rows;
+}
+
+/*
+ * Executes the statement of a request; returns the number of rows processed.  Its plan stays
+ * where it is meanwhile: the check of a parameter's domain may save, too.
  */
 static int64
 save_statement(SaveRequest *request, MemoryContext memory)
 {
-	DestReceiver *receiver = NULL;
 	SaveNumbering numbering;
 	JsonbValue	values;
 	KeptPlan   *kept;
 	char	   *text;
-	int64		rows;
+	volatile int64 rows = 0;
 
 	if (request->statement == NULL)
 		ereport(ERROR,
@@ -655,15 +678,16 @@ save_statement(SaveRequest *request, MemoryContext memory)
 				 errmsg("%s has no statement", executing)));
 	text = number_statement(request, &numbering, &values);
 	kept = keep_plan(text, list_length(numbering.names));
-	check_plan(kept);
-	if (request->wants_rows)
-		receiver = save_rows_begin(memory, request->max_bytes);
-	rows = execute(kept, convert_params(kept, list_length(numbering.names), &values), receiver);
-	if (receiver != NULL && returns_rows(kept))
+	kept->running++;
+	PG_TRY();
 	{
-		request->returns = true;
-		save_rows_end(receiver, &request->returned);
+		rows = execute_statement(request, kept, list_length(numbering.names), &values, memory);
 	}
+	PG_FINALLY();
+	{
+		kept->running--;
+	}
+	PG_END_TRY();
 	return rows;
 }
 

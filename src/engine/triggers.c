@@ -19,7 +19,6 @@
 #include "commands/trigger.h"
 #include "utils/rel.h"
 
-#include "engine/in_flight.h"
 #include "engine/internal.h"
 
 PG_FUNCTION_INFO_V1(noetl_event_before);
@@ -79,7 +78,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		event.meta = slot_jsonb(trigger->tg_trigslot, EVENT_COL_META);
 	}
 
-	settle_rows_in_flight();
+	settle_rows_in_flight(true);
 	chosen = event.event_id != 0;
 	store = store_open(RelationGetRelid(trigger->tg_relation));
 	prepared = prepare_event(store, &event,
@@ -89,7 +88,7 @@ noetl_event_before(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	tuple = prepared_tuple(trigger, &event);
 	/* an id that the client has chosen need not be the newest: 0 is no event's number */
-	in_flight_add(event.execution_id, event.event_id, chosen ? 0 : prepared_events);
+	in_flight_add(&event, chosen ? 0 : prepared_events);
 	return PointerGetDatum(tuple);
 }
 
@@ -111,7 +110,7 @@ noetl_event_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	store_read_event(slot, &event);
 	store = store_open(RelationGetRelid(trigger->tg_relation));
-	(void) event_stored(store, &event, row.number);
+	(void) decide_row(store, &event, &row);
 	store_close(store);
 	return PointerGetDatum(NULL);
 }

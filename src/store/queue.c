@@ -427,7 +427,17 @@ store_enqueue(Store *store, const BrokerState *state, Run *run)
 		return;
 	store_write_insert(store, table);
 	store->slots_taken = 0;
-	run->handle = queue_copy_tid(slot);
+	run->handle = queue_note_place(slot);
+}
+
+/*
+ * Has this session written rows since it read that of a run?  A statement of the execution
+ * may lease, release or pause tasks, and time may make them ready.
+ */
+static bool
+may_have_moved(const Run *run)
+{
+	return run->handle != NULL && !queue_place_is_current((TaskPlace *) run->handle);
 }
 
 /*
@@ -439,8 +449,10 @@ place_of(Store *store, Run *run)
 {
 	QueueRow	row;
 
+	if (may_have_moved(run))
+		return queue_newest_place(store_table(store, REL_QUEUE), (TaskPlace *) run->handle);
 	if (run->handle != NULL)
-		return *(ItemPointer) run->handle;
+		return ((TaskPlace *) run->handle)->tid;
 	if (!store_get_task(store, run->queue_id, &row))
 		store_row_missing(REL_QUEUE, run->queue_id);
 	return row.place;
@@ -508,7 +520,7 @@ store_close_task(Store *store, int64 execution_id, Run *run)
 	}
 	tid = place_of(store, run);
 	/* who hands out slots of limits may have given the row another queue_id */
-	if (table->result_rel->ri_TrigDesc != NULL || run->limits != NULL ||
+	if (table->result_rel->ri_TrigDesc != NULL || run->limits != NULL || may_have_moved(run) ||
 		(run->limited && !close_limited(store, execution_id, run, &tid)))
 	{
 		table = lock_run(store, run);

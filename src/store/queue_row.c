@@ -135,6 +135,44 @@ queue_copy_tid(TupleTableSlot *slot)
 	return tid;
 }
 
+/* How many versions of rows this session has written, of any execution. */
+static uint64 versions_written = 0;
+
+/* Returns where a row is, for the run that it is of. */
+TaskPlace *
+queue_note_place(TupleTableSlot *slot)
+{
+	TaskPlace  *place = palloc(sizeof(TaskPlace));
+
+	place->tid = slot->tts_tid;
+	place->written = versions_written;
+	return place;
+}
+
+/* Returns whether the session has written nothing since then (store/queue_row.h). */
+bool
+queue_place_is_current(const TaskPlace *place)
+{
+	return place->written == versions_written;
+}
+
+/* Returns where the newest version of a row is (store/queue_row.h). */
+ItemPointerData
+queue_newest_place(StoreTable *table, const TaskPlace *place)
+{
+	ItemPointerData tid = place->tid;
+	Snapshot	snapshot;
+	TableScanDesc scan;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan_tid(table->relation, snapshot);
+	table_tuple_get_latest_tid(scan, &tid);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return tid;
+}
+
 /*
  * Sets the state of a run from the status of its row; returns false for a status
  * of a row that is not a live run.
@@ -211,7 +249,7 @@ queue_read_run(TupleTableSlot *slot, int64 execution_id, const Playbook *playboo
 		limit_read_holder(slot, run);
 	if (with_action != NULL && strcmp(name, with_action) == 0)
 		load_payload(slot, playbook, run);
-	run->handle = queue_copy_tid(slot);
+	run->handle = queue_note_place(slot);
 	return run;
 }
 
@@ -317,6 +355,7 @@ queue_write_version(Store *store, StoreTable *table)
 	if (!table->insert_slot->tts_isnull[QUEUE_COL_SLOT_OF - 1] &&
 		!limit_is_held(TextDatumGetCString(table->insert_slot->tts_values[QUEUE_COL_STATUS - 1])))
 		slot_set_null(table->insert_slot, QUEUE_COL_SLOT_OF);
+	versions_written++;
 	ExecStoreVirtualTuple(table->insert_slot);
 	store_write_update(store, table, table->scan_slot, table->insert_slot);
 }

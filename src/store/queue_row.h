@@ -58,6 +58,25 @@ extern int64 queue_read_wait(TupleTableSlot *slot);
 /* Returns a copy of where a row is, by which it is found again. */
 extern ItemPointer queue_copy_tid(TupleTableSlot *slot);
 
+/* Where the row of a run was read: the handle of a run with a task. */
+typedef struct TaskPlace
+{
+	ItemPointerData tid;
+	uint64		written;		/* how many versions this session had written then */
+} TaskPlace;
+
+/* Returns where a row is, for the run that it is of. */
+extern TaskPlace *queue_note_place(TupleTableSlot *slot);
+
+/*
+ * Returns whether this session has written no version of any row since a place was noted,
+ * so that the row can have newer versions of others only.
+ */
+extern bool queue_place_is_current(const TaskPlace *place);
+
+/* Returns where the newest version is that this transaction sees of the row at a place. */
+extern ItemPointerData queue_newest_place(StoreTable *table, const TaskPlace *place);
+
 /*
  * Finds a row and locks its newest version, which is in the scan slot then;
  * returns false when it is gone.

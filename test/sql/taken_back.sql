@@ -90,6 +90,55 @@ SELECT taken_start($$
 $$) > 0 AS started;
 SELECT event, node, status, result, error FROM taken_log('taken/back');
 
+-- An event that a constraint of a user refuses, or a trigger suppresses, is in nobody's way.
+ALTER TABLE noetl.event ADD CONSTRAINT taken_check CHECK (error IS DISTINCT FROM 'refused');
+CREATE FUNCTION taken_suppress() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE WHEN NEW.error IS DISTINCT FROM 'suppressed' THEN NEW END;
+END
+$$;
+CREATE TRIGGER taken_suppress BEFORE INSERT ON noetl.event FOR EACH ROW EXECUTE FUNCTION taken_suppress();
+SELECT noetl.execute('taken/child') AS id \gset
+BEGIN;
+SAVEPOINT before;
+INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:id, 'action_failed', 'one', 'suppressed');
+SELECT noetl.pause(:id) AS paused;
+\set VERBOSITY sqlstate
+INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:id, 'action_failed', 'one', 'refused');
+\set VERBOSITY default
+ROLLBACK TO before;
+SELECT noetl.pause(:id) AS paused;
+SELECT noetl.resume(:id) AS resumed;
+COMMIT;
+
+-- It is decided on once when it comes again, deeper in triggers, with the id that its client chose.
+CREATE TABLE taken_reports (execution_id bigint, event_id bigint);
+CREATE FUNCTION taken_report() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO noetl.event (execution_id, event_id, event_type, node_name, result)
+        VALUES (NEW.execution_id, NEW.event_id, 'action_completed', 'one', '1');
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER taken_report AFTER INSERT ON taken_reports FOR EACH ROW EXECUTE FUNCTION taken_report();
+SELECT noetl.next_id() AS event_id \gset
+BEGIN;
+SAVEPOINT before;
+\set VERBOSITY sqlstate
+INSERT INTO noetl.event (execution_id, event_id, event_type, node_name, error) VALUES (:id, :event_id, 'action_failed', 'one', 'refused');
+\set VERBOSITY default
+ROLLBACK TO before;
+INSERT INTO taken_reports VALUES (:id, :event_id);
+INSERT INTO noetl.event (execution_id, event_type, node_name) VALUES (:id, 'step_started', 'one');
+COMMIT;
+SELECT event_type, node_name, status, meta ->> 'ignored' AS ignored FROM noetl.event
+ WHERE execution_id = :id AND event_type NOT IN ('execution_start', 'execution_paused', 'execution_resumed') ORDER BY event_id;
+SELECT * FROM noetl.verify(:id);
+ALTER TABLE noetl.event DROP CONSTRAINT taken_check;
+DROP TABLE taken_reports;
+DROP FUNCTION taken_suppress() CASCADE;
+DROP FUNCTION taken_report();
+
 DROP FUNCTION taken_start(text), taken_log(text), taken_cancel(bigint), taken_send(jsonb), taken_signals(), taken_twice();
 DROP OWNED BY regress_taken_back;
 DROP ROLE regress_taken_back;
