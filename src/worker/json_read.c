@@ -209,6 +209,33 @@ json_skip_value(const char *p)
 	return skip_value(p, 0);
 }
 
+/*
+ * Returns the end of a value of a text that is known to be JSON, however deep the value
+ * is.
+ */
+const char *
+json_end_of_value(const char *p)
+{
+	int			open = 0;
+
+	if (*p != '"' && *p != '{' && *p != '[')
+		return p + strcspn(p, ",]} \t\r\n");
+	for (; *p != '\0'; p++)
+	{
+		if (*p == '"')
+		{
+			/* brackets inside a string are none */
+			for (p++; *p != '"' && *p != '\0'; p++)
+				p += *p == '\\' && p[1] != '\0';
+		}
+		open += *p == '{' || *p == '[';
+		open -= *p == '}' || *p == ']';
+		if (open == 0)
+			return *p != '\0' ? p + 1 : p;
+	}
+	return p;
+}
+
 /* Tells whether a text is an object and nothing else. */
 bool
 json_is_object(const char *text)
@@ -220,7 +247,7 @@ json_is_object(const char *text)
 }
 
 /*
- * Finds the value of a key in an object for which json_is_object() is true; the last
+ * Finds the value of a key in an object that is known to be JSON, of any depth; the last
  * one of several wins.  Returns its beginning, NULL when there is none.
  */
 const char *
@@ -239,7 +266,7 @@ json_find_member(const char *object, const char *key, JsonPart *value)
 		sb_reset(&name);
 		found = json_read_string(p, &name) != NULL && strcmp(name.data, key) == 0;
 		from = json_skip_space(json_skip_space(end) + 1);
-		end = json_skip_value(from);
+		end = json_end_of_value(from);
 		if (found)
 			*value = (JsonPart) {from, (size_t) (end - from)};
 		p = json_skip_space(end);

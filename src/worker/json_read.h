@@ -17,6 +17,7 @@ typedef struct JsonPart
 extern const char *json_skip_space(const char *p);
 extern const char *json_read_string(const char *p, StringBuf *text);
 extern const char *json_skip_value(const char *p);
+extern const char *json_end_of_value(const char *p);
 extern const char *json_find_member(const char *object, const char *key, JsonPart *value);
 extern bool json_is_object(const char *text);
 extern bool json_part_is_string(JsonPart part);
