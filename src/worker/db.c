@@ -148,14 +148,18 @@ db_error_is_passing(void)
 
 /*
  * Tells whether the values that were sent caused the last error: data exceptions
- * and exceeded limits.  Only these may fail a task.
+ * and exceeded limits.  Only these may fail a task.  Of some limits the server says
+ * nothing better than this text, which it never translates.
  */
 bool
 db_error_is_of_data(void)
 {
 	static const char *const classes[] = {"22", "54"};
+	static const char too_large[] = "invalid memory alloc request size";
 
-	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
+	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0])) ||
+		(strcmp(sqlstate, "XX000") == 0 &&
+		 strncmp(db_message(), too_large, strlen(too_large)) == 0);
 }
 
 /* Tells whether the last error is what jsonb says of the character NUL. */
