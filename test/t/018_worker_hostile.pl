@@ -18,6 +18,52 @@ my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $asked = "$directory/asked";
 
 #
+# A server
+#
+my $listener = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1', Proto => 'tcp') or die "could not listen: $!";
+my $base = 'http://127.0.0.1:' . $listener->sockport;
+
+# What it says to a request: status, further header lines, body.
+sub answer
+{
+	my ($path, $token) = @_;
+	my $json = "Content-Type: application/json\r\n";
+	my $escaped = $token =~ s{/}{\\/}gr =~ s/\xc3\xbc/\\u00fc/gr;
+	return ('200 OK', "${json}X-Echo: $token\r\n", '{broken') if $path eq '/broken';
+	return ('200 OK', $json, "{\"token\": \"$escaped\"}") if $path eq '/escapes';
+	return ('200 OK', $json, '{"account": 91234567, "n": 1}') if $path eq '/number';
+	return ('404 Not Found', "Content-Type: text/plain\r\n", '://u@' x 4_000_000) if $path eq '/urls';
+	return ('302 Found', "Location: $base/elsewhere/a.py\r\n", '') if $path eq '/scripts/moved.py';
+	return ('302 Found', "Location: $base/scripts/a.py\r\n", '') if $path eq '/scripts/near.py';
+	return ('200 OK', '', "result = 'fetched'\n") if $path =~ /py$/;
+	return ('400 Bad Request', '', '');
+}
+
+my $server = fork();
+die "could not fork: $!" unless defined $server;
+if ($server == 0)
+{
+	while (my $client = $listener->accept)
+	{
+		my $text = '';
+		while ($text !~ /\r\n\r\n/) { sysread($client, $text, 65536, length $text) or last }
+		my ($path) = $text =~ /^\S+ (\S+)/;
+		my ($token) = $text =~ /^Authorization: Bearer (.*)\r$/mi;
+		my ($key) = $text =~ /^X-Key: (.*)\r$/mi;
+		append_to_file($asked, "$path " . ($key // '-') . "\n");
+		my ($status, $header, $body) = answer($path, $token // '');
+		my $out = "HTTP/1.1 $status\r\n${header}Connection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+		while (length $out)
+		{
+			my $n = syswrite($client, $out, 1 << 20) or last;
+			substr($out, 0, $n) = '';
+		}
+	}
+	POSIX::_exit(0);
+}
+END { kill 'KILL', $server if $server; }
+
+#
 # Data
 #
 my $printed = execute(<<'EOT');
@@ -38,5 +84,16 @@ EOT
 drain();
 is(result_of($printed, 'result'), 1, 'a task whose input is very deep prints a line');
 is(events_of($printed, "context ->> 'line'"), 'log said, action_completed', '... which is stored');
+
+#
+# Servers
+#
+$ENV{NOETL_AUTH_SLASH} = '{"token": "abc/def+secret", "hosts": "*"}';
+$ENV{NOETL_AUTH_DIGITS} = '{"token": "1234567", "hosts": "*"}';
+sub http { my ($path, $auth) = @_; return execute_step("tool: http\nurl: $base$path\nauth: $auth\n") }
+my $broken = http('/broken', 'slash');
+drain('--lease', 60);
+is(result_of($broken, "result #>> '{data,headers,x-echo}'"), '[redacted]', 'a server repeats a secret');
+is(result_of($broken, "result #>> '{data,data}'"), '{broken', '... before a body that is not the JSON it should be');
 
 done_testing();
