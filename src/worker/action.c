@@ -115,14 +115,14 @@ redact_result(Outcome *out)
 
 	if (out->attached.len == 0)
 	{
-		secret_redact(&out->result);
+		secret_redact_json(&out->result);
 		return;
 	}
 	sb_add(&rest, out->result.data + out->attached_at, out->result.len - out->attached_at);
 	out->result.len = out->attached_at;
 	out->result.data[out->result.len] = '\0';
-	secret_redact(&out->result);
-	secret_redact(&out->attached);
+	secret_redact_json(&out->result);
+	secret_redact_json(&out->attached);
 	out->attached_at = out->result.len;
 	sb_add(&out->result, rest.data, rest.len);
 	sb_free(&rest);

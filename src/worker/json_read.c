@@ -103,6 +103,35 @@ json_read_string(const char *p, StringBuf *text)
 	return p != NULL ? p + 1 : NULL;
 }
 
+/*
+ * Appends JSON with the characters themselves in place of their escapes, where JSON
+ * allows that: \/ and most of \u.  A text that is not JSON stays harmless, too.
+ */
+void
+json_unescape(StringBuf *sb, const char *json)
+{
+	for (const char *p = strchr(json, '\\'); p != NULL; p = strchr(json, '\\'))
+	{
+		StringBuf	text = {0};
+		const char *end = p[1] == 'u' ? read_unicode(p + 2, &text) : NULL;
+
+		sb_add(sb, json, (size_t) (p - json));
+		if (end != NULL && (unsigned char) text.data[0] >= ' ' &&
+			strchr("\"\\", text.data[0]) == NULL)
+			sb_str(sb, text.data);
+		else if (p[1] == '/')
+			sb_str(sb, "/");
+		else
+		{
+			sb_add(sb, p, p[1] != '\0' ? 2 : 1);
+			end = NULL;
+		}
+		json = end != NULL ? end : p + (p[1] != '\0' ? 2 : 1);
+		sb_free(&text);
+	}
+	sb_str(sb, json);
+}
+
 /* Skips a string; the server reads more closely which characters its escapes mean. */
 static const char *
 skip_string(const char *p)

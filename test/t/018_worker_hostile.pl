@@ -89,11 +89,18 @@ is(events_of($printed, "context ->> 'line'"), 'log said, action_completed', '...
 # Servers
 #
 $ENV{NOETL_AUTH_SLASH} = '{"token": "abc/def+secret", "hosts": "*"}';
+$ENV{NOETL_AUTH_UMLAUT} = "{\"token\": \"T\xc3\xbcr-secret\", \"hosts\": \"*\"}";
 $ENV{NOETL_AUTH_DIGITS} = '{"token": "1234567", "hosts": "*"}';
 sub http { my ($path, $auth) = @_; return execute_step("tool: http\nurl: $base$path\nauth: $auth\n") }
 my $broken = http('/broken', 'slash');
+my %escapes = map { $_ => http('/escapes', $_) } qw(slash umlaut);
+my $number = http('/number', 'digits');
+my $digits = execute_step("tool: python\ncode: 'result = 91234567'\n");
 drain('--lease', 60);
 is(result_of($broken, "result #>> '{data,headers,x-echo}'"), '[redacted]', 'a server repeats a secret');
 is(result_of($broken, "result #>> '{data,data}'"), '{broken', '... before a body that is not the JSON it should be');
+is(result_of($escapes{$_}, "result #>> '{data,data,token}'"), '[redacted]', "it escapes the secret: $_") foreach sort keys %escapes;
+is(result_of($number, "result #> '{data,data}'"), '{"n": 1, "account": "[redacted]"}', 'a number with the digits of a secret: the result stays JSON');
+is(result_of($digits, 'result'), '"[redacted]"', '... and a task does not fail for it');
 
 done_testing();
