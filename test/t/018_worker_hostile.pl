@@ -96,11 +96,13 @@ my $broken = http('/broken', 'slash');
 my %escapes = map { $_ => http('/escapes', $_) } qw(slash umlaut);
 my $number = http('/number', 'digits');
 my $digits = execute_step("tool: python\ncode: 'result = 91234567'\n");
+my $urls = http('/urls', 'digits');
 drain('--lease', 60);
 is(result_of($broken, "result #>> '{data,headers,x-echo}'"), '[redacted]', 'a server repeats a secret');
 is(result_of($broken, "result #>> '{data,data}'"), '{broken', '... before a body that is not the JSON it should be');
 is(result_of($escapes{$_}, "result #>> '{data,data,token}'"), '[redacted]', "it escapes the secret: $_") foreach sort keys %escapes;
 is(result_of($number, "result #> '{data,data}'"), '{"n": 1, "account": "[redacted]"}', 'a number with the digits of a secret: the result stays JSON');
 is(result_of($digits, 'result'), '"[redacted]"', '... and a task does not fail for it');
+like(result_of($urls, 'left(error, 60)', 'action_error'), qr{^HTTP 404 Not Found: GET \Q$base\E/urls: ://://}, 'many users in the URLs of a large body');
 
 done_testing();
