@@ -105,4 +105,18 @@ is(result_of($number, "result #> '{data,data}'"), '{"n": 1, "account": "[redacte
 is(result_of($digits, 'result'), '"[redacted]"', '... and a task does not fail for it');
 like(result_of($urls, 'left(error, 60)', 'action_error'), qr{^HTTP 404 Not Found: GET \Q$base\E/urls: ://://}, 'many users in the URLs of a large body');
 
+#
+# Descriptors
+#
+SKIP:
+{
+	skip 'there is no /proc/self/fd here', 2 unless -e '/proc/self/fd';
+	open my $open, '<', $0 or die $!;
+	my $connected = execute("- step: before\n  tool: http\n  url: $base/a.py\n  next: act\n- step: act\n  tool: shell\n  command: ls /proc/self/fd\n");
+	my $python = execute_step("tool: python\ncode: |\n  result = sorted(int(n) for n in os.listdir('/proc/self/fd'))\n");
+	drain();
+	is(result_of($connected, "result #>> '{data,stdout}'"), "0\n1\n2\n3\n", 'a command has no descriptors of the worker');
+	is(result_of($python, 'result'), '[0, 1, 2, 3, 4]', '... nor has a program of python');
+}
+
 done_testing();
