@@ -81,9 +81,14 @@ my $printed = execute(<<'EOT');
     print('said')
     result = 1
 EOT
+my $no_task = execute_step("tool: iterator\ncollection: [1]\nelement: x\ntask: [{type: python, code: result = 1}, {type: python, code: result = 2}]\n");
+sql("UPDATE noetl.queue SET action = jsonb_set(action, '{task}', '[]') WHERE execution_id = $no_task");
 drain();
 is(result_of($printed, 'result'), 1, 'a task whose input is very deep prints a line');
 is(events_of($printed, "context ->> 'line'"), 'log said, action_completed', '... which is stored');
+is(result_of($no_task, 'error', 'action_error'), 'the iterator has no task', 'an iterator of an older registration without a task fails');
+my ($status, $out, $err) = $node->psql('postgres', "SELECT noetl.register('{metadata: {path: empty}, workflow: [{step: a, tool: iterator, collection: [1], element: x, task: []}]}')");
+like($err, qr/the iterator has no task/, 'registration refuses one');
 
 #
 # Servers
