@@ -111,6 +111,17 @@ is(result_of($digits, 'result'), '"[redacted]"', '... and a task does not fail f
 like(result_of($urls, 'left(error, 60)', 'action_error'), qr{^HTTP 404 Not Found: GET \Q$base\E/urls: ://://}, 'many users in the URLs of a large body');
 
 #
+# Scripts
+#
+sub script { my ($path) = @_; return execute_step("tool: python\nscript: {path: '$path', source: {type: http, endpoint: '$base', headers: {X-Key: k}}}\n") }
+my %script = map { $_ => script($_) } qw(scripts/a.py scripts/near.py scripts/moved.py scripts/%2E%2e/b.py scripts/../c.py);
+drain('--scripts', "$base/scripts");
+is(result_of($script{$_}, 'result'), '"fetched"', "script: $_") foreach qw(scripts/a.py scripts/near.py);
+like(result_of($script{$_}, 'error', 'action_error'), qr/is not below what --scripts/, "script: $_") foreach qw(scripts/moved.py scripts/%2E%2e/b.py scripts/../c.py);
+is((join ',', sort grep { m{^/(?:scripts|elsewhere)} } split /\n/, slurp_file($asked)),
+	'/scripts/a.py k,/scripts/a.py k,/scripts/moved.py k,/scripts/near.py k', 'no other place is asked, or gets a header');
+
+#
 # Descriptors
 #
 SKIP:
