@@ -399,11 +399,7 @@ wait_for_slots(Iteration *it)
 	{
 		if (fds[i].revents != 0 &&
 			helper_receive(waiting[i]->helper, job_outcome(&waiting[i]->job)))
-		{
 			waiting[i]->running = false;
-			if (job_outcome(&waiting[i]->job)->kind == OUTCOME_ABORTED)
-				task_set_trouble(it->task);
-		}
 	}
 	return true;
 }

@@ -57,6 +57,13 @@ abandoned(Task *task, double now)
 	return task->abort != ABORT_NONE;
 }
 
+/* Tells whether a task, or a task around it, must be abandoned now. */
+bool
+task_abandoned(Task *task)
+{
+	return abandoned(task, monotonic_now());
+}
+
 /* Returns the sooner of two points in time; 0 means never. */
 double
 sooner(double a, double b)

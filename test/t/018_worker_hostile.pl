@@ -135,4 +135,19 @@ SKIP:
 	is(result_of($python, 'result'), '[0, 1, 2, 3, 4]', '... nor has a program of python');
 }
 
+#
+# Time
+#
+my $slow = "save: {storage: postgres, auth: slow, statement: SELECT pg_sleep(60)}";
+$ENV{NOETL_AUTH_SLOW} = $node->connstr('postgres');
+my $save = execute_step("tool: shell\ncommand: 'true'\ntimeout: 1\n$slow\n");
+my $item = execute_step("tool: iterator\nmode: async\ncollection: [1, 2]\nelement: x\non_error: continue\ntask: {type: shell, command: 'true', timeout: 1, $slow}\n");
+my $items = execute_step("tool: iterator\nmode: async\ncollection: [1, 2]\nelement: x\ntimeout: 2\ntask: {type: shell, command: 'true', $slow}\n");
+my $began = time;
+drain('--concurrency', 3);
+cmp_ok(time - $began, '<', 40, 'with several tasks at once, a time limit holds while a save is executed');
+is(result_of($save, 'error', 'action_error'), 'timed out after 1 seconds', '... of the task');
+is(result_of($item, "result #>> '{errors,1,message}'"), 'timed out after 1 seconds', '... of an item');
+is(result_of($items, 'error', 'action_error'), 'timed out after 2 seconds', '... of the iterator');
+is(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"), 0, '... and no statement goes on');
 done_testing();
