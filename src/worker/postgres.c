@@ -330,17 +330,12 @@ await_result(Task *task, bool *usable)
 	return true;
 }
 
-/*
- * Sends one text and takes all its results.  Single-row mode keeps one row at a time
- * in memory, so that the limit of the size holds before the memory is full.
- */
+/* Takes all results of a text that was sent, if it was. */
 static OutcomeKind
-run_text(Task *task, const char *text, Progress *p)
+take_results(Task *task, const char *text, bool usable, Progress *p)
 {
 	PGresult   *result;
-	bool		usable = PQsendQuery(conn, text) == 1;
 
-	PQsetSingleRowMode(conn);
 	while (usable && !p->lost)
 	{
 		if (!await_result(task, &usable))
@@ -359,6 +354,19 @@ run_text(Task *task, const char *text, Progress *p)
 	if (!usable || p->lost)
 		cancel_and_disconnect();
 	return p->failed ? OUTCOME_FAILED : OUTCOME_DONE;
+}
+
+/*
+ * Sends one text and takes all its results.  Single-row mode keeps one row at a time
+ * in memory, so that the limit of the size holds before the memory is full.
+ */
+static OutcomeKind
+run_text(Task *task, const char *text, Progress *p)
+{
+	bool		usable = PQsendQuery(conn, text) == 1;
+
+	PQsetSingleRowMode(conn);
+	return take_results(task, text, usable, p);
 }
 
 /* Runs a statement that is not the task's, without adding to the result. */
@@ -439,9 +447,20 @@ connect_once(Task *task, const Target *target, StringBuf *error)
 }
 
 /*
- * Gets a connection to the target: the kept one, after DISCARD ALL has ended what
- * the last task left in its session, or a new one.  Nothing has been executed yet,
- * so the task waits for a server that restarts.
+ * Ends what a task has left in the session of the kept connection, such as locks, which
+ * others may wait for.  Nobody waits for the answer: the next task takes it.
+ */
+static void
+sweep_session(void)
+{
+	if (conn != NULL && !conn_pooled &&
+		(PQsendQuery(conn, "DISCARD ALL") != 1 || PQflush(conn) < 0))
+		postgres_disconnect();
+}
+
+/*
+ * Gets a connection to the target: the kept one, once its session has been swept, or a
+ * new one.  Nothing has been executed yet, so the task waits for a server that restarts.
  */
 static OutcomeKind
 connect_target(Task *task, const Target *target, Outcome *out)
@@ -456,7 +475,7 @@ connect_target(Task *task, const Target *target, Outcome *out)
 	{
 		Progress	sweep = {0};
 
-		kind = run_quietly(task, "DISCARD ALL", &sweep);
+		kind = take_results(task, "", true, &sweep);
 		sb_free(&sweep.data);
 		sb_free(&sweep.error);
 		sb_free(&sweep.details);
@@ -664,6 +683,7 @@ postgres_execute(Task *task, Outcome *out)
 		if (kind == OUTCOME_DONE || progress.failed)
 			write_outcome(task, &progress, &commands, out);
 	}
+	sweep_session();
 	current = NULL;
 	free_commands(&commands);
 	reset_progress(&progress);

@@ -150,4 +150,18 @@ is(result_of($save, 'error', 'action_error'), 'timed out after 1 seconds', '... 
 is(result_of($item, "result #>> '{errors,1,message}'"), 'timed out after 1 seconds', '... of an item');
 is(result_of($items, 'error', 'action_error'), 'timed out after 2 seconds', '... of the iterator');
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"), 0, '... and no statement goes on');
+
+#
+# Sessions
+#
+my $lock = execute("- step: lock\n  tool: postgres\n  auth: slow\n  command: SELECT pg_advisory_lock(77)\n  next: act\n"
+	  . "- step: act\n  tool: shell\n  command: 'until [ -e $directory/go ]; do sleep 0.1; done'\n");
+my $log;
+my $worker = start_worker(\$log, '--once');
+ok(wait_for("SELECT EXISTS (SELECT FROM noetl.event WHERE execution_id = $lock AND node_name = 'act' AND event_type = 'action_started')"),
+	'a task leaves a lock in its session');
+ok(wait_for("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 77)"), '... which ends with it, not with the next one');
+append_to_file("$directory/go", '');
+$worker->finish;
+is(ended($lock), 'execution_complete', '... while another is executed');
 done_testing();
