@@ -25,6 +25,7 @@
 #include "postgres_target.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
+#define MAX_NOTICE_BYTES (1024 * 1024)	/* in the log, of one task */
 #define CONNECT_SECONDS 15		/* for one attempt */
 #define UNREACHABLE_SECONDS 30	/* before a task fails for it */
 
@@ -46,6 +47,7 @@ static StringBuf conn_target;
 static ConninfoSource conn_source;
 static bool conn_pooled = false;	/* the next task gets a new one */
 static const Task *current = NULL;
+static size_t noticed = 0;		/* bytes of notices of the current task */
 
 /* The progress of the statements of one task */
 typedef struct Progress
@@ -62,7 +64,7 @@ typedef struct Progress
 	StringBuf	saved;			/* rows that a save has returned; empty: none */
 } Progress;
 
-/* Writes the server's notices into the log, with the task's name. */
+/* Writes the server's notices into the log, with the task's name, up to a bound. */
 static void
 log_notice(void *arg, const PGresult *result)
 {
@@ -70,8 +72,14 @@ log_notice(void *arg, const PGresult *result)
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	(void) arg;
+	if (noticed > MAX_NOTICE_BYTES)
+		return;
 	log_task(current, LOG_NORMAL, "| %s: %s", severity != NULL ? severity : "NOTICE",
 			 text != NULL ? text : "");
+	noticed += text != NULL ? strlen(text) + 1 : 1;
+	if (noticed > MAX_NOTICE_BYTES)
+		log_task(current, LOG_NORMAL, "| [notices beyond %d bytes are not shown]",
+				 MAX_NOTICE_BYTES);
 }
 
 /* Closes the kept connection. */
@@ -674,6 +682,7 @@ postgres_execute(Task *task, Outcome *out)
 	OutcomeKind kind = find_commands(task, &commands, out);
 
 	current = task;
+	noticed = 0;
 	sb_str(&target.conninfo, "");
 	if (kind == OUTCOME_DONE && !find_target(task, &target, out))
 		kind = OUTCOME_FAILED;

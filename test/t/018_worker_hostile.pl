@@ -152,6 +152,15 @@ is(result_of($items, 'error', 'action_error'), 'timed out after 2 seconds', '...
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"), 0, '... and no statement goes on');
 
 #
+# Notices
+#
+my $loud = execute_step("tool: postgres\nauth: slow\ncommand: DO 'BEGIN FOR i IN 1..3000 LOOP RAISE NOTICE \$\$%\$\$, repeat(\$\$x\$\$, 1000); END LOOP; END'\n");
+my $shown = drain();
+is(ended($loud), 'execution_complete', 'a command with many notices');
+cmp_ok(length $shown, '<', 1_500_000, '... of which the log has some');
+like($shown, qr/\| \[notices beyond 1048576 bytes are not shown\]/, '... and says so');
+
+#
 # Sessions
 #
 my $lock = execute("- step: lock\n  tool: postgres\n  auth: slow\n  command: SELECT pg_advisory_lock(77)\n  next: act\n"
