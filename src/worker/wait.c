@@ -12,7 +12,7 @@
 #include "signals.h"
 #include "wait.h"
 
-#define MAX_HOOKS 4
+#define MAX_HOOKS 5
 #define MAX_POLL_MILLISECONDS 60000
 
 static const WaitHook *hooks[MAX_HOOKS];

@@ -152,6 +152,19 @@ is(result_of($items, 'error', 'action_error'), 'timed out after 2 seconds', '...
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"), 0, '... and no statement goes on');
 
 #
+# Reports that take long
+#
+sql("CREATE ROLE ordinary; GRANT USAGE ON SCHEMA noetl TO ordinary; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl TO ordinary");
+sql("SET ROLE ordinary; SELECT noetl.register('{metadata: {path: long}, workflow: [{step: act, tool: shell, command: sleep 1, next: long},"
+	  . " {step: long, type: sql, statement: SELECT pg_sleep(6)}]}')");
+my $beside = execute_step("tool: shell\ncommand: sleep 9\n");
+my $long = sql("SET ROLE ordinary; SELECT noetl.execute('long')");
+drain('--concurrency', 2, '--lease', 3);
+is(ended($long), 'execution_complete', 'a report takes longer than the lease');
+is(sql("SELECT string_agg(event_type, ',' ORDER BY event_id) FROM noetl.event WHERE execution_id = $beside AND event_type LIKE 'action%'"),
+	'action_started,action_completed', '... and another task of the worker keeps its own');
+
+#
 # Notices
 #
 my $loud = execute_step("tool: postgres\nauth: slow\ncommand: DO 'BEGIN FOR i IN 1..3000 LOOP RAISE NOTICE \$\$%\$\$, repeat(\$\$x\$\$, 1000); END LOOP; END'\n");
