@@ -136,6 +136,20 @@ SKIP:
 }
 
 #
+# Interpreters
+#
+SKIP:
+{
+	my $siblings = "/proc/$$/task/$$/children";
+	skip 'there is no /proc/PID/task/PID/children here', 1 unless -e $siblings;
+	my $code = 'result = len(open("/proc/{0}/task/{0}/children".format(os.getppid())).read().split())';
+	my @many = map { execute_step("tool: python\ncode: '$code'\n") } 1 .. 60;
+	drain('--concurrency', 4);
+	cmp_ok(sql('SELECT max(result::int) FROM noetl.event WHERE event_type = $$action_completed$$ AND execution_id IN (' . join(',', @many) . ')'),
+		'<=', 10, 'with many playbooks, the processes of a worker share its interpreters');
+}
+
+#
 # Time
 #
 my $slow = "save: {storage: postgres, auth: slow, statement: SELECT pg_sleep(60)}";
