@@ -66,8 +66,9 @@ body_of_iterator(Compiler *compiler, const StepSource *source)
 	static const char *const names[] = {"task", "workbook", "tasks", NULL};
 	const YamlNode *body = playbook_first_member(source->merged, names);
 	char	   *text = playbook_scalar_text(body);
+	bool		empty = body != NULL && body->kind == YN_LIST && body->count == 0;
 
-	if (body != NULL && text == NULL)
+	if (body != NULL && text == NULL && !empty)
 		return body;
 	if (text != NULL)
 	{

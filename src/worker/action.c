@@ -105,6 +105,30 @@ prepare_action(Task *task, Outcome *out)
 }
 
 /*
+ * Cuts secrets out of the result, before and behind the place of the attached value, which
+ * moves.
+ */
+static void
+redact_result(Outcome *out)
+{
+	StringBuf	rest = {0};
+
+	if (out->attached.len == 0)
+	{
+		secret_redact_json(&out->result);
+		return;
+	}
+	sb_add(&rest, out->result.data + out->attached_at, out->result.len - out->attached_at);
+	out->result.len = out->attached_at;
+	out->result.data[out->result.len] = '\0';
+	secret_redact_json(&out->result);
+	secret_redact_json(&out->attached);
+	out->attached_at = out->result.len;
+	sb_add(&out->result, rest.data, rest.len);
+	sb_free(&rest);
+}
+
+/*
  * Makes the outcome of an executor what is reported: without passwords, and a timeout
  * of the task itself a failure.
  */
@@ -117,8 +141,7 @@ finish_action(Task *task, Outcome *out)
 		cut_userinfo(&out->result);
 	}
 	secret_redact(&out->error);
-	secret_redact(&out->result);
-	secret_redact(&out->attached);
+	redact_result(out);
 	fail_timed_out(task, out);
 }
 

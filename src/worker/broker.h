@@ -5,6 +5,7 @@
  *		db.c		the session, errors, running a statement
  *		db_queue.c	lease, complete, fail, heartbeat, release, wait
  *		db_waiter.c	waiting for work while tasks are executed
+ *		db_aside.c	renewing leases while the session waits for an answer
  *		db_task.c	what a task asks while it is executed
  */
 #ifndef BROKER_H
@@ -71,6 +72,7 @@ extern bool db_error_is_of_data(void);
 extern bool db_error_is_of_nul(void);
 extern bool db_error_is_ours(void);
 extern bool db_pooled(void);
+extern double db_waits_since(void);
 extern void db_init(void);
 extern DbStatus db_settle(void);
 
@@ -103,6 +105,9 @@ extern bool db_waiter_start(const char *types, double seconds);
 extern int	db_waiter_fd(void);
 extern bool db_waiter_done(void);
 extern void db_waiter_stop(void);
+
+/* db_aside.c */
+extern void db_heartbeat_aside(TaskList *list);
 
 /* db_task.c */
 extern DbStatus db_interval_seconds(Task *task, const char *text, double *seconds);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #include "child.h"
@@ -25,6 +26,9 @@
 #include "options.h"
 #include "signals.h"
 #include "strbuf.h"
+
+#define CLOSE_ON_EXEC 4			/* CLOSE_RANGE_CLOEXEC, which older headers lack */
+#define MAX_KEPT 1024			/* descriptors that are looked at where it is missing */
 
 /* Closes a descriptor unless it is closed already. */
 static void
@@ -186,6 +190,21 @@ limit_memory(long long bytes)
 }
 
 /*
+ * In the child: lets the program have no descriptor from a number on.  Libraries open
+ * theirs without a thought of it, and the worker may have been started with some.
+ */
+static void
+keep_descriptors(int first)
+{
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, (unsigned int) first, ~0U, CLOSE_ON_EXEC) == 0)
+		return;
+#endif
+	for (int fd = first; fd < MAX_KEPT; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/*
  * In the child: becomes the program, or says on stderr why not.  The child has the
  * memory of the worker until then, and must not change anything in it.
  */
@@ -214,6 +233,8 @@ exec_child(const ChildSpec *spec, int out, int err, int channel, pid_t parent)
 	}
 	if (channel >= 0)
 		dup2(channel, spec->channel_is_stdin ? STDIN_FILENO : CHILD_CHANNEL_FD);
+	keep_descriptors(channel >= 0 && !spec->channel_is_stdin ? CHILD_CHANNEL_FD + 1 :
+					 STDERR_FILENO + 1);
 	limit_memory(spec->memory);
 	if (spec->cwd != NULL && chdir(spec->cwd) != 0)
 	{

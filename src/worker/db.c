@@ -67,6 +67,7 @@ static double sent_at = 0;		/* the last of them */
 static StringBuf message;
 static char sqlstate[6];
 static bool lease_lost = false;
+static double waits_since = 0;	/* monotonic seconds; 0: no answer is awaited */
 
 /* object_not_in_prerequisite_state */
 #define LEASE_LOST_STATE "55000"
@@ -148,14 +149,18 @@ db_error_is_passing(void)
 
 /*
  * Tells whether the values that were sent caused the last error: data exceptions
- * and exceeded limits.  Only these may fail a task.
+ * and exceeded limits.  Only these may fail a task.  Of some limits the server says
+ * nothing better than this text, which it never translates.
  */
 bool
 db_error_is_of_data(void)
 {
 	static const char *const classes[] = {"22", "54"};
+	static const char too_large[] = "invalid memory alloc request size";
 
-	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
+	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0])) ||
+		(strcmp(sqlstate, "XX000") == 0 &&
+		 strncmp(db_message(), too_large, strlen(too_large)) == 0);
 }
 
 /* Tells whether the last error is what jsonb says of the character NUL. */
@@ -242,6 +247,13 @@ answer_deadline(void)
 	return monotonic_now() + options.statement_timeout + ANSWER_MARGIN_SECONDS;
 }
 
+/* Returns since when an answer is awaited, 0 when none is. */
+double
+db_waits_since(void)
+{
+	return waits_since;
+}
+
 /*
  * Waits until libpq has the next result.  Returns false when the time is over; the
  * session is closed then.
@@ -249,7 +261,7 @@ answer_deadline(void)
 static bool
 await_result(double until)
 {
-	for (;;)
+	for (double begin = monotonic_now();;)
 	{
 		int			unsent = PQflush(conn);
 		struct pollfd fd = {.fd = PQsocket(conn),.events = POLLIN};
@@ -265,7 +277,9 @@ await_result(double until)
 		}
 		if (unsent > 0)
 			fd.events |= POLLOUT;
+		waits_since = begin;
 		task_wait(NULL, &fd, 1, until);
+		waits_since = 0;
 		if (fd.revents != 0 && PQconsumeInput(conn) == 0)
 			return true;
 	}

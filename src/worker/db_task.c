@@ -264,10 +264,11 @@ db_plan_iterator(Task *task, IteratorPlan *plan)
 
 	memset(plan, 0, sizeof(*plan));
 	status = run_patiently(task, ITERATOR, 4, params, &result);
-	if (status != DB_OK)
-		return status;
-	read_plan(result, plan);
+	if (status == DB_OK && PQntuples(result) > 0)
+		read_plan(result, plan);
 	PQclear(result);
+	if (status != DB_OK || plan->ntasks == 0)
+		return status;
 	item_params[1] = plan->context;
 	status = run_patiently(task, ITEMS, 5, item_params, &result);
 	if (status != DB_OK)

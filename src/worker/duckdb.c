@@ -358,11 +358,31 @@ run_statements(void *arg)
  */
 
 /*
+ * Makes the directory of this user below the one for temporary files, where others can be
+ * first.  Returns false when it is theirs, they may write in it, or it is a link.
+ */
+static bool
+make_directory(const char *path)
+{
+	struct stat info;
+	int			fd;
+	bool		ok;
+
+	(void) mkdir(path, 0700);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOTDIR && errno != ELOOP;	/* of others DuckDB says why not */
+	ok = fstat(fd, &info) == 0 && info.st_uid == geteuid() && (info.st_mode & 022) == 0;
+	close(fd);
+	return ok;
+}
+
+/*
  * Finds the file of the task's database: the one that it names, else one of the
  * execution.  The input of a task never decides.
  */
-static void
-find_database(const Task *task, StringBuf *path)
+static OutcomeKind
+find_database(Task *task, StringBuf *path, Outcome *out)
 {
 	const char *name = task_field(task, "database");
 	const char *directory = getenv("NOETL_DUCKDB_DIR");
@@ -370,7 +390,7 @@ find_database(const Task *task, StringBuf *path)
 	if (name != NULL && name[0] != '\0')
 	{
 		sb_str(path, name);
-		return;
+		return OUTCOME_DONE;
 	}
 	if (directory != NULL && directory[0] != '\0')
 		sb_str(path, directory);
@@ -379,9 +399,12 @@ find_database(const Task *task, StringBuf *path)
 		directory = getenv("TMPDIR");
 		sb_printf(path, "%s/noetl-duckdb-%d", directory != NULL && directory[0] != '\0' ?
 				  directory : "/tmp", (int) getuid());
-		(void) mkdir(path->data, 0700);
+		if (!make_directory(path->data))
+			return outcome_trouble(task, out, "the directory \"%s\" is not this user's alone",
+								   path->data);
 	}
 	sb_printf(path, "/%s.duckdb", task->execution_id);
+	return OUTCOME_DONE;
 }
 
 /*
@@ -500,10 +523,9 @@ duckdb_execute(Task *task, Outcome *out)
 		kind = outcome_fail(out, "the database of a task is not taken from its input: write"
 							" database beside tool");
 	if (kind == OUTCOME_DONE)
-	{
-		find_database(task, &path);
+		kind = find_database(task, &path, out);
+	if (kind == OUTCOME_DONE)
 		kind = open_database(task, path.data, &database, out);
-	}
 	if (kind == OUTCOME_DONE)
 	{
 		outcome_reset(out);

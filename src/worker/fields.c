@@ -31,30 +31,6 @@ typedef struct Walk
 	bool		deep;
 } Walk;
 
-/* Returns the end of a value, however deep it is. */
-static const char *
-end_of_value(const char *p)
-{
-	int			open = 0;
-
-	if (*p != '"' && *p != '{' && *p != '[')
-		return p + strcspn(p, ",]} \t\r\n");
-	for (; *p != '\0'; p++)
-	{
-		if (*p == '"')
-		{
-			/* brackets inside a string are none */
-			for (p++; *p != '"' && *p != '\0'; p++)
-				p += *p == '\\' && p[1] != '\0';
-		}
-		open += *p == '{' || *p == '[';
-		open -= *p == '}' || *p == ']';
-		if (open == 0)
-			return *p != '\0' ? p + 1 : p;
-	}
-	return p;
-}
-
 /* Returns the letter of the type of a value. */
 static char
 type_of(const char *p)
@@ -136,7 +112,7 @@ walk_members(Walk *walk, const char *p, int depth)
 			p = json_skip_space(json_skip_space(p) + 1);
 		if (p == NULL)
 			return;
-		end = end_of_value(p);
+		end = json_end_of_value(p);
 		walk_value(walk, p, end, depth + 1);
 		walk->path.len = len;
 		if (walk->path.data != NULL)
@@ -169,7 +145,7 @@ fields_of_action(const char *action, bool deep)
 	sb_str(&fields, "");
 	action = json_skip_space(action);
 	for (walk.wanted = 1; walk.wanted <= MAX_DEPTH; walk.wanted++)
-		walk_value(&walk, action, end_of_value(action), 0);
+		walk_value(&walk, action, json_end_of_value(action), 0);
 	sb_free(&walk.path);
 	sb_free(&walk.label);
 	sb_free(&walk.text);

@@ -1,6 +1,6 @@
 /*
  * heartbeat.c
- *		Renewing the leases of tasks while they are executed, as a hook of
+ *		Renewing the leases of tasks while they are executed, as hooks of
  *		task_wait().
  */
 #define _GNU_SOURCE
@@ -14,6 +14,7 @@
 
 #define FIRST_RECONNECT_SECONDS 0.2
 #define MAX_RECONNECT_SECONDS 5
+#define LONG_WAIT_SECONDS 1.0	/* for an answer: most come sooner */
 
 static TaskList *leased = NULL; /* whose leases are renewed; NULL: none */
 static double next_renewal = 0;
@@ -53,11 +54,40 @@ static const WaitHook hook = {
 	.with_task_only = true
 };
 
-/* Adds the hook. */
+/*
+ * Returns when the leases are to be renewed in another session, because this one waits
+ * for an answer; 0: it does not.
+ */
+static double
+aside_due(void)
+{
+	double		since = db_waits_since();
+
+	return leased != NULL && since > 0 ?
+		fmax(next_renewal, since + fmin(LONG_WAIT_SECONDS, options.lease / 6.0)) : 0;
+}
+
+/* Renews the leases in another session. */
+static void
+renew_aside(Task *task)
+{
+	(void) task;
+	db_heartbeat_aside(leased);
+	next_renewal = monotonic_now() + options.lease / 3.0;
+}
+
+static const WaitHook aside_hook = {
+	.due = aside_due,
+	.run = renew_aside,
+	.with_task_only = false
+};
+
+/* Adds the hooks. */
 void
 heartbeat_init(void)
 {
 	wait_add_hook(&hook);
+	wait_add_hook(&aside_hook);
 }
 
 /*

@@ -102,14 +102,25 @@ is_iterator(const Task *task)
 	return strcmp(task->type, "iterator") == 0;
 }
 
+/* Appends the seconds that are left until a deadline, rounded up; an empty text: there is none. */
+static void
+add_deadline(StringBuf *frame, double deadline)
+{
+	char		seconds[32] = "";
+
+	if (deadline > 0)
+		snprintf(seconds, sizeof(seconds), "%.6f", deadline - monotonic_now() + 0.000001);
+	add_text(frame, seconds);
+}
+
 /* Writes the parts of a task that a helper process needs. */
 static void
 write_task(StringBuf *frame, const Task *task)
 {
-	char		seconds[32] = "";
+	double		outer_deadline = 0;
 
-	if (task->deadline > 0)
-		snprintf(seconds, sizeof(seconds), "%.6f", task->deadline - monotonic_now());
+	for (const Task *outer = task->outer; outer != NULL; outer = outer->outer)
+		outer_deadline = sooner(outer_deadline, outer->deadline);
 	frame_begin(frame);
 	add_text(frame, task->type);
 	add_text(frame, task->execution_id);
@@ -117,7 +128,8 @@ write_task(StringBuf *frame, const Task *task)
 	add_text(frame, task->node_id);
 	add_text(frame, task->step);
 	add_text(frame, task->timeout);
-	add_text(frame, seconds);
+	add_deadline(frame, task->deadline);
+	add_deadline(frame, outer_deadline);
 	add_text(frame, task->action);
 	add_text(frame, is_iterator(task) ? task->context : task_program_context(task));
 	add_text(frame, task->queue_id);
@@ -234,6 +246,19 @@ take_event(Helper *helper)
 }
 
 /*
+ * Says why a process has abandoned its task: the time of a task around it is over, or it
+ * could not execute it, which is this worker's trouble.
+ */
+static void
+explain_abort(Task *task)
+{
+	if (task->outer != NULL && task_abandoned(task->outer))
+		task->abort = task->outer->abort;
+	else
+		task_set_trouble(task);
+}
+
+/*
  * Sends and receives what can be without blocking.  Returns true when the outcome
  * is complete.
  */
@@ -250,6 +275,8 @@ helper_receive(Helper *helper, Outcome *out)
 		return false;
 	else if (!read_outcome(&helper->x.answer, out))
 		lose_helper(helper, out);
+	if (out->kind == OUTCOME_ABORTED)
+		explain_abort(helper->task);
 	helper->busy = false;
 	return true;
 }
@@ -338,14 +365,28 @@ take_text(char **cursor)
 	return text != NULL && text[0] != '\0' ? xstrdup(text) : NULL;
 }
 
-/* Reads the task that write_task() has written. */
+/* Takes the seconds until a deadline off a frame; returns the deadline, 0 when there is none. */
+static double
+take_deadline(char **cursor)
+{
+	char	   *seconds = take_text(cursor);
+	double		deadline = seconds != NULL ? monotonic_now() + strtod(seconds, NULL) : 0;
+
+	free(seconds);
+	return deadline;
+}
+
+/*
+ * Reads the task that write_task() has written.  Of those around it *outer has what
+ * matters here: when their time is over.
+ */
 static void
-read_task(StringBuf *frame, Task *task)
+read_task(StringBuf *frame, Task *task, Task *outer)
 {
 	char	   *cursor = frame->data + FRAME_HEADER;
-	char	   *seconds;
 
 	memset(task, 0, sizeof(*task));
+	memset(outer, 0, sizeof(*outer));
 	task->index = -1;
 	task->type = take_text(&cursor);
 	task->execution_id = take_text(&cursor);
@@ -353,7 +394,10 @@ read_task(StringBuf *frame, Task *task)
 	task->node_id = take_text(&cursor);
 	task->step = take_text(&cursor);
 	task->timeout = take_text(&cursor);
-	seconds = take_text(&cursor);
+	task->deadline = take_deadline(&cursor);
+	outer->deadline = take_deadline(&cursor);
+	if (outer->deadline > 0)
+		task->outer = outer;
 	task->action = take_text(&cursor);
 	task->context = take_text(&cursor);
 	task->queue_id = take_text(&cursor);
@@ -362,9 +406,6 @@ read_task(StringBuf *frame, Task *task)
 	task->field_data = take_text(&cursor);
 	if (task->field_data != NULL)
 		task_parse_fields(task);
-	if (seconds != NULL)
-		task->deadline = monotonic_now() + strtod(seconds, NULL);
-	free(seconds);
 }
 
 /* Sends a frame; returns false when the worker is gone. */
@@ -450,11 +491,12 @@ run_helper(void)
 	while (open && await_frame(&frame))
 	{
 		Task		task;
+		Task		outer;
 
-		read_task(&frame, &task);
+		read_task(&frame, &task, &outer);
 		execute_task(&task, &out);
-		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE) &&
-			write_outcome(&frame, &out);
+		open = (out.kind != OUTCOME_ABORTED || task.abort == ABORT_TROUBLE ||
+				task.abort == ABORT_TIMEOUT) && write_outcome(&frame, &out);
 		task_free(&task);
 	}
 	shutdown_executors();

@@ -399,11 +399,7 @@ wait_for_slots(Iteration *it)
 	{
 		if (fds[i].revents != 0 &&
 			helper_receive(waiting[i]->helper, job_outcome(&waiting[i]->job)))
-		{
 			waiting[i]->running = false;
-			if (job_outcome(&waiting[i]->job)->kind == OUTCOME_ABORTED)
-				task_set_trouble(it->task);
-		}
 	}
 	return true;
 }
@@ -531,12 +527,12 @@ iterator_execute(Task *task, Outcome *out)
 	DbStatus	status = db_plan_iterator(task, &it.plan);
 	char		context[96];
 
-	if (status != DB_OK)
+	if (status != DB_OK || it.plan.ntasks == 0)
 	{
 		if (status == DB_GONE)
 			out->kind = OUTCOME_ABORTED;
 		else
-			outcome_fail(out, "%s", db_message());
+			outcome_fail(out, "%s", status == DB_OK ? "the iterator has no task" : db_message());
 		iterator_plan_free(&it.plan);
 		return out->kind;
 	}

@@ -103,6 +103,35 @@ json_read_string(const char *p, StringBuf *text)
 	return p != NULL ? p + 1 : NULL;
 }
 
+/*
+ * Appends JSON with the characters themselves in place of their escapes, where JSON
+ * allows that: \/ and most of \u.  A text that is not JSON stays harmless, too.
+ */
+void
+json_unescape(StringBuf *sb, const char *json)
+{
+	for (const char *p = strchr(json, '\\'); p != NULL; p = strchr(json, '\\'))
+	{
+		StringBuf	text = {0};
+		const char *end = p[1] == 'u' ? read_unicode(p + 2, &text) : NULL;
+
+		sb_add(sb, json, (size_t) (p - json));
+		if (end != NULL && (unsigned char) text.data[0] >= ' ' &&
+			strchr("\"\\", text.data[0]) == NULL)
+			sb_str(sb, text.data);
+		else if (p[1] == '/')
+			sb_str(sb, "/");
+		else
+		{
+			sb_add(sb, p, p[1] != '\0' ? 2 : 1);
+			end = NULL;
+		}
+		json = end != NULL ? end : p + (p[1] != '\0' ? 2 : 1);
+		sb_free(&text);
+	}
+	sb_str(sb, json);
+}
+
 /* Skips a string; the server reads more closely which characters its escapes mean. */
 static const char *
 skip_string(const char *p)
@@ -209,6 +238,33 @@ json_skip_value(const char *p)
 	return skip_value(p, 0);
 }
 
+/*
+ * Returns the end of a value of a text that is known to be JSON, however deep the value
+ * is.
+ */
+const char *
+json_end_of_value(const char *p)
+{
+	int			open = 0;
+
+	if (*p != '"' && *p != '{' && *p != '[')
+		return p + strcspn(p, ",]} \t\r\n");
+	for (; *p != '\0'; p++)
+	{
+		if (*p == '"')
+		{
+			/* brackets inside a string are none */
+			for (p++; *p != '"' && *p != '\0'; p++)
+				p += *p == '\\' && p[1] != '\0';
+		}
+		open += *p == '{' || *p == '[';
+		open -= *p == '}' || *p == ']';
+		if (open == 0)
+			return *p != '\0' ? p + 1 : p;
+	}
+	return p;
+}
+
 /* Tells whether a text is an object and nothing else. */
 bool
 json_is_object(const char *text)
@@ -220,7 +276,7 @@ json_is_object(const char *text)
 }
 
 /*
- * Finds the value of a key in an object for which json_is_object() is true; the last
+ * Finds the value of a key in an object that is known to be JSON, of any depth; the last
  * one of several wins.  Returns its beginning, NULL when there is none.
  */
 const char *
@@ -239,7 +295,7 @@ json_find_member(const char *object, const char *key, JsonPart *value)
 		sb_reset(&name);
 		found = json_read_string(p, &name) != NULL && strcmp(name.data, key) == 0;
 		from = json_skip_space(json_skip_space(end) + 1);
-		end = json_skip_value(from);
+		end = json_end_of_value(from);
 		if (found)
 			*value = (JsonPart) {from, (size_t) (end - from)};
 		p = json_skip_space(end);

@@ -16,7 +16,9 @@ typedef struct JsonPart
 
 extern const char *json_skip_space(const char *p);
 extern const char *json_read_string(const char *p, StringBuf *text);
+extern void json_unescape(StringBuf *sb, const char *json);
 extern const char *json_skip_value(const char *p);
+extern const char *json_end_of_value(const char *p);
 extern const char *json_find_member(const char *object, const char *key, JsonPart *value);
 extern bool json_is_object(const char *text);
 extern bool json_part_is_string(JsonPart part);

@@ -402,11 +402,8 @@ look_at_helper(Slot *slot)
 	ended = helper_receive(slot->helper, job_outcome(&slot->job));
 	events_flush(slot->task);
 	events_exchange(&slot->events);
-	if (!ended)
-		return;
-	if (job_outcome(&slot->job)->kind == OUTCOME_ABORTED)
-		task_set_trouble(slot->at_hand);
-	slot_advance(slot);
+	if (ended)
+		slot_advance(slot);
 }
 
 /* ---------------------------------------------------------------------------

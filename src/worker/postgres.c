@@ -25,6 +25,7 @@
 #include "postgres_target.h"
 
 #define MAX_RESULT_BYTES (256u * 1024 * 1024)
+#define MAX_NOTICE_BYTES (1024 * 1024)	/* in the log, of one task */
 #define CONNECT_SECONDS 15		/* for one attempt */
 #define UNREACHABLE_SECONDS 30	/* before a task fails for it */
 
@@ -46,6 +47,7 @@ static StringBuf conn_target;
 static ConninfoSource conn_source;
 static bool conn_pooled = false;	/* the next task gets a new one */
 static const Task *current = NULL;
+static size_t noticed = 0;		/* bytes of notices of the current task */
 
 /* The progress of the statements of one task */
 typedef struct Progress
@@ -62,7 +64,7 @@ typedef struct Progress
 	StringBuf	saved;			/* rows that a save has returned; empty: none */
 } Progress;
 
-/* Writes the server's notices into the log, with the task's name. */
+/* Writes the server's notices into the log, with the task's name, up to a bound. */
 static void
 log_notice(void *arg, const PGresult *result)
 {
@@ -70,8 +72,14 @@ log_notice(void *arg, const PGresult *result)
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	(void) arg;
+	if (noticed > MAX_NOTICE_BYTES)
+		return;
 	log_task(current, LOG_NORMAL, "| %s: %s", severity != NULL ? severity : "NOTICE",
 			 text != NULL ? text : "");
+	noticed += text != NULL ? strlen(text) + 1 : 1;
+	if (noticed > MAX_NOTICE_BYTES)
+		log_task(current, LOG_NORMAL, "| [notices beyond %d bytes are not shown]",
+				 MAX_NOTICE_BYTES);
 }
 
 /* Closes the kept connection. */
@@ -330,17 +338,12 @@ await_result(Task *task, bool *usable)
 	return true;
 }
 
-/*
- * Sends one text and takes all its results.  Single-row mode keeps one row at a time
- * in memory, so that the limit of the size holds before the memory is full.
- */
+/* Takes all results of a text that was sent, if it was. */
 static OutcomeKind
-run_text(Task *task, const char *text, Progress *p)
+take_results(Task *task, const char *text, bool usable, Progress *p)
 {
 	PGresult   *result;
-	bool		usable = PQsendQuery(conn, text) == 1;
 
-	PQsetSingleRowMode(conn);
 	while (usable && !p->lost)
 	{
 		if (!await_result(task, &usable))
@@ -359,6 +362,19 @@ run_text(Task *task, const char *text, Progress *p)
 	if (!usable || p->lost)
 		cancel_and_disconnect();
 	return p->failed ? OUTCOME_FAILED : OUTCOME_DONE;
+}
+
+/*
+ * Sends one text and takes all its results.  Single-row mode keeps one row at a time
+ * in memory, so that the limit of the size holds before the memory is full.
+ */
+static OutcomeKind
+run_text(Task *task, const char *text, Progress *p)
+{
+	bool		usable = PQsendQuery(conn, text) == 1;
+
+	PQsetSingleRowMode(conn);
+	return take_results(task, text, usable, p);
 }
 
 /* Runs a statement that is not the task's, without adding to the result. */
@@ -439,9 +455,20 @@ connect_once(Task *task, const Target *target, StringBuf *error)
 }
 
 /*
- * Gets a connection to the target: the kept one, after DISCARD ALL has ended what
- * the last task left in its session, or a new one.  Nothing has been executed yet,
- * so the task waits for a server that restarts.
+ * Ends what a task has left in the session of the kept connection, such as locks, which
+ * others may wait for.  Nobody waits for the answer: the next task takes it.
+ */
+static void
+sweep_session(void)
+{
+	if (conn != NULL && !conn_pooled &&
+		(PQsendQuery(conn, "DISCARD ALL") != 1 || PQflush(conn) < 0))
+		postgres_disconnect();
+}
+
+/*
+ * Gets a connection to the target: the kept one, once its session has been swept, or a
+ * new one.  Nothing has been executed yet, so the task waits for a server that restarts.
  */
 static OutcomeKind
 connect_target(Task *task, const Target *target, Outcome *out)
@@ -456,7 +483,7 @@ connect_target(Task *task, const Target *target, Outcome *out)
 	{
 		Progress	sweep = {0};
 
-		kind = run_quietly(task, "DISCARD ALL", &sweep);
+		kind = take_results(task, "", true, &sweep);
 		sb_free(&sweep.data);
 		sb_free(&sweep.error);
 		sb_free(&sweep.details);
@@ -655,6 +682,7 @@ postgres_execute(Task *task, Outcome *out)
 	OutcomeKind kind = find_commands(task, &commands, out);
 
 	current = task;
+	noticed = 0;
 	sb_str(&target.conninfo, "");
 	if (kind == OUTCOME_DONE && !find_target(task, &target, out))
 		kind = OUTCOME_FAILED;
@@ -664,6 +692,7 @@ postgres_execute(Task *task, Outcome *out)
 		if (kind == OUTCOME_DONE || progress.failed)
 			write_outcome(task, &progress, &commands, out);
 	}
+	sweep_session();
 	current = NULL;
 	free_commands(&commands);
 	reset_progress(&progress);

@@ -29,6 +29,7 @@
 #include "progress.h"
 
 #define MAX_INTERPRETERS 32
+#define USUAL_HELPERS 8			/* of an iterator */
 #define IDLE_SECONDS 60			/* then an interpreter is ended */
 #define START_SECONDS 30
 #define FINAL_READS 64			/* more than a pipe holds */
@@ -151,6 +152,16 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 	return OUTCOME_DONE;
 }
 
+/* Returns how many interpreters this process may have: helper processes share them. */
+static int
+places(void)
+{
+	int			processes = options.slots > 1 ? options.slots : USUAL_HELPERS;
+	int			share = MAX_INTERPRETERS / processes;
+
+	return !options.helper ? MAX_INTERPRETERS : share > 2 ? share : 2;
+}
+
 /*
  * Returns a place for an interpreter that is not bound: of one that runs, else an empty
  * one, else that of any interpreter but one, which is ended.  That is not the one idle
@@ -162,7 +173,7 @@ free_place(const Interpreter *but)
 	static unsigned int turn = 1;
 	Interpreter *best = NULL;
 
-	for (int i = 0; i < MAX_INTERPRETERS; i++)
+	for (int i = 0; i < places(); i++)
 	{
 		Interpreter *python = &interpreters[i];
 
@@ -173,7 +184,7 @@ free_place(const Interpreter *but)
 	{
 		/* the constants of Numerical Recipes, of which the high bits are random */
 		turn = turn * 1664525u + 1013904223u;
-		best = &interpreters[(turn >> 16) % MAX_INTERPRETERS];
+		best = &interpreters[(turn >> 16) % (unsigned int) places()];
 	}
 	if (best->playbook != NULL)
 		stop_python(best);

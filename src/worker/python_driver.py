@@ -167,11 +167,16 @@ def to_json(value):
     return body
 
 
+def climbs(url):
+    """Tells whether a URL has parts by which it leaves the place that it begins with."""
+    return "/.." in url or "%2e" in url.lower() or "\\" in url
+
+
 def allowed_script(place):
     """Raises unless --scripts of the worker has a prefix of a file or a URL."""
     for prefix in SCRIPTS:
         if "://" in prefix:
-            if place.startswith(prefix.rstrip("/") + "/") and "/../" not in place:
+            if place.startswith(prefix.rstrip("/") + "/") and not climbs(place):
                 return
         elif "://" not in place:
             if place.startswith(os.path.realpath(prefix).rstrip("/") + "/"):
@@ -182,10 +187,16 @@ def allowed_script(place):
 def fetch_script(url, source):
     """Reads program text from a URL; a redirect must stay below --scripts too."""
     import urllib.request
+
+    class Redirects(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, req, fp, code, msg, headers, newurl):
+            allowed_script(newurl)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
     allowed_script(url)
     request = urllib.request.Request(url, headers=source.get("headers") or {})
-    with urllib.request.urlopen(request, timeout=source.get("timeout") or 30) as answer:
-        allowed_script(answer.geturl())
+    opener = urllib.request.build_opener(Redirects)
+    with opener.open(request, timeout=source.get("timeout") or 30) as answer:
         return answer.read().decode("utf-8")
 
 

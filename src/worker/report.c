@@ -23,6 +23,7 @@
 #define MAX_AHEAD_BYTES (64 * 1024)	/* of a result that does not wait for its answer */
 #define UNREACHABLE_SECONDS_ONCE 60	/* --once is for scripts: it must end */
 #define MAX_TRIES 10			/* of a statement that may succeed later */
+#define MAX_SLOW_TRIES 3		/* of one that takes too long */
 #define MAX_BACKOFF_SECONDS 30
 
 /* A result that was sent, and whose answer is to come */
@@ -183,11 +184,27 @@ repair_outcome(Task *task, Outcome *out, bool *rewritten)
 }
 
 /*
+ * Makes a result that the server has not taken in time, several times, a failure: what
+ * comes with it, such as a step of type sql, will not be faster after the next attempt.
+ */
+static bool
+is_too_slow(Outcome *out, int *slow_tries)
+{
+	if (out->kind != OUTCOME_DONE || strcmp(db_sqlstate(), "57014") != 0 ||
+		++*slow_tries < MAX_SLOW_TRIES)
+		return false;
+	outcome_fail(out, "the broker has not taken the result within %d seconds, the"
+				 " --statement-timeout of the worker: what follows the task at once, such as"
+				 " a step of type sql, takes longer", options.statement_timeout);
+	return true;
+}
+
+/*
  * Tells the server how the task ended, through lost sessions and passing errors.  A
- * result that the server does not accept becomes a failure, so that the execution
- * does not hang; an error that is not of the result never does.  With *next, the next
- * tasks are leased in the same round trip; not after a lost session, because it is not
- * known then whether that has happened already.
+ * result that the server does not accept, or not in time, becomes a failure, so that the
+ * execution does not hang; another error that is not of the result never does.  With
+ * *next, the next tasks are leased in the same round trip; not after a lost session,
+ * because it is not known then whether that has happened already.
  */
 DbStatus
 report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next)
@@ -195,6 +212,7 @@ report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next)
 	DbStatus	status = DB_GONE;
 	bool		repeated = false;
 	bool		rewritten = false;
+	int			slow_tries = 0;
 
 	for (int tries = 0; tries < MAX_TRIES; tries++)
 	{
@@ -208,6 +226,8 @@ report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next)
 		if (status == DB_OK || status == DB_REFUSED)
 			return status;
 		repeated = true;
+		if (status == DB_ERROR && is_too_slow(out, &slow_tries))
+			continue;
 		if (status == DB_ERROR && !db_error_is_passing() && repair_outcome(task, out, &rewritten))
 			continue;
 		log_task(task, LOG_DETAIL, "reporting again: %s", db_message());

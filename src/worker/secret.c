@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "credential.h"
+#include "json_read.h"
 #include "secret.h"
 
 #define MIN_SECRET_BYTES 6
@@ -278,34 +279,113 @@ secret_remember_credential(const char *value)
 	credential_free(&parts);
 }
 
-/* Cuts one secret out of a text. */
+/* Tells whether a character can be one of a number. */
+static bool
+is_of_number(char c)
+{
+	return isdigit((unsigned char) c) || (c != '\0' && strchr("+-.eE", c) != NULL);
+}
+
+/* A walk over JSON, which knows whether it is inside a string */
+typedef struct Walk
+{
+	const char *at;
+	bool		in_string;
+} Walk;
+
+/* Walks as far as a place. */
 static void
-cut_out(StringBuf *text, const Secret *secret)
+walk_to(Walk *walk, const char *place)
+{
+	for (; walk->at < place; walk->at++)
+	{
+		if (*walk->at == '"')
+			walk->in_string = !walk->in_string;
+		else if (*walk->at == '\\' && walk->in_string)
+			walk->at++;
+	}
+}
+
+/*
+ * Cuts one secret out of a text; tells whether it was there.  Of JSON, a number that has
+ * it goes as a whole, and what stands in its place is a string.
+ */
+static bool
+cut_out(StringBuf *text, const Secret *secret, bool is_json)
 {
 	const char *from = text->data;
 	const char *end = text->data + text->len;
 	const char *found;
+	Walk		walk = {.at = from};
 	StringBuf	rest = {0};
 
 	while ((found = memmem(from, (size_t) (end - from), secret->text, secret->len)) != NULL)
 	{
+		const char *behind = found + secret->len;
+		bool		is_number = is_json;
+
+		for (const char *p = found; is_number && p < behind; p++)
+			is_number = is_of_number(*p);
+		if (is_number)
+			walk_to(&walk, found);
+		is_number = is_number && !walk.in_string;
+		while (is_number && found > from && is_of_number(found[-1]))
+			found--;
+		while (is_number && is_of_number(*behind))
+			behind++;
 		sb_add(&rest, from, (size_t) (found - from));
-		sb_str(&rest, REPLACEMENT);
-		from = found + secret->len;
+		sb_str(&rest, is_number ? "\"" REPLACEMENT "\"" : REPLACEMENT);
+		from = behind;
 	}
 	if (from == text->data)
-		return;
+		return false;
 	sb_add(&rest, from, (size_t) (end - from));
 	sb_free(text);
 	*text = rest;
+	return true;
+}
+
+/* Cuts all secrets out of a text; tells whether there were any. */
+static bool
+cut_all(StringBuf *text, bool is_json)
+{
+	bool		any = false;
+
+	for (int i = 0; i < nsecrets && text->len > 0; i++)
+		any = cut_out(text, &secrets[i], is_json) || any;
+	return any;
 }
 
 /* Cuts all secrets out of a text. */
 void
 secret_redact(StringBuf *text)
 {
-	for (int i = 0; i < nsecrets && text->len > 0; i++)
-		cut_out(text, &secrets[i]);
+	(void) cut_all(text, false);
+}
+
+/*
+ * Cuts all secrets out of JSON, which stays JSON.  Other writers escape what need not be:
+ * a secret may show only when that is undone.
+ */
+void
+secret_redact_json(StringBuf *json)
+{
+	StringBuf	plain = {0};
+
+	if (nsecrets == 0 || json->len == 0)
+		return;
+	if (memchr(json->data, '\\', json->len) != NULL)
+	{
+		json_unescape(&plain, json->data);
+		if (cut_all(&plain, true))
+		{
+			sb_free(json);
+			*json = plain;
+			return;
+		}
+	}
+	sb_free(&plain);
+	(void) cut_all(json, true);
 }
 
 /*

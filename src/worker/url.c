@@ -108,29 +108,32 @@ url_is_bound(CURLU *url, const char *hosts)
 	return false;
 }
 
-/* Cuts user:password@ from every URL in a text. */
+/* Cuts user:password@ from every URL in a text, in time linear in it. */
 void
 cut_userinfo(StringBuf *text)
 {
-	char	   *p = text->data;
+	const char *from = text->data;
+	const char *end = text->data + text->len;
+	char	   *to = text->data;
+	const char *mark;
 
-	while (text->len > 0 &&
-		   (p = memmem(p, text->len - (size_t) (p - text->data), "://", 3)) != NULL)
+	if (text->len == 0)
+		return;
+	while ((mark = memmem(from, (size_t) (end - from), "://", 3)) != NULL)
 	{
-		char	   *end = text->data + text->len;
-		char	   *at = NULL;
+		const char *rest = mark + 3;
 
-		p += 3;
 		/* of several @ the last one ends it */
-		for (char *q = p; q < end && strchr("/?#\"'<> \\\t\r\n", *q) == NULL; q++)
+		for (const char *q = rest; q < end && strchr("/?#\"'<> \\\t\r\n", *q) == NULL; q++)
 		{
 			if (*q == '@')
-				at = q;
+				rest = q + 1;
 		}
-		if (at == NULL)
-			continue;
-		memmove(p, at + 1, (size_t) (end - at - 1));
-		text->len -= (size_t) (at + 1 - p);
-		text->data[text->len] = '\0';
+		memmove(to, from, (size_t) (mark + 3 - from));
+		to += mark + 3 - from;
+		from = rest;
 	}
+	memmove(to, from, (size_t) (end - from));
+	text->len = (size_t) (to + (end - from) - text->data);
+	text->data[text->len] = '\0';
 }

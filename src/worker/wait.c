@@ -12,7 +12,7 @@
 #include "signals.h"
 #include "wait.h"
 
-#define MAX_HOOKS 4
+#define MAX_HOOKS 5
 #define MAX_POLL_MILLISECONDS 60000
 
 static const WaitHook *hooks[MAX_HOOKS];
@@ -55,6 +55,13 @@ abandoned(Task *task, double now)
 	else if (stop_overdue())
 		task->abort = ABORT_STOPPED;
 	return task->abort != ABORT_NONE;
+}
+
+/* Tells whether a task, or a task around it, must be abandoned now. */
+bool
+task_abandoned(Task *task)
+{
+	return abandoned(task, monotonic_now());
 }
 
 /* Returns the sooner of two points in time; 0 means never. */

@@ -25,6 +25,7 @@ typedef struct WaitHook
 } WaitHook;
 
 extern void wait_add_hook(const WaitHook *hook);
+extern bool task_abandoned(Task *task);
 extern bool task_wait(Task *task, struct pollfd *fds, int nfds, double until);
 extern bool pause_for(double seconds);
 extern double monotonic_now(void);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "action.h"
 #include "concurrency.h"
 #include "conninfo.h"
 #include "credential.h"
@@ -438,6 +439,28 @@ call_redact(size_t len)
 	say("", secret_redacted(args[1], strlen(args[1])));
 }
 
+/* reported RESULT CREDENTIAL ...; attached BEFORE VALUE BEHIND CREDENTIAL ... */
+static void
+call_reported(size_t len)
+{
+	bool		attached = strcmp(args[0], "attached") == 0;
+	Task		task = {0};
+	Outcome		out = {0};
+
+	for (int i = attached ? 4 : 2; args[i] != NULL; i++)
+		secret_remember_credential(args[i]);
+	sb_str(&out.result, args[1]);
+	if (attached)
+	{
+		outcome_attach(&out, args[2], strlen(args[2]));
+		sb_str(&out.result, args[3]);
+	}
+	finish_action(&task, &out);
+	if (attached)
+		outcome_inline_attached(&out);
+	say("", out.result.data);
+}
+
 static void
 call_conninfo(size_t len)
 {
@@ -646,6 +669,8 @@ static const struct
 			 {"file", call_credential},
 			 {"command", call_credential},
 			 {"redact", call_redact},
+			 {"reported", call_reported},
+			 {"attached", call_reported},
 			 {"concurrency", call_concurrency},
 			 {"request", call_request},
 			 {"target", call_target},
