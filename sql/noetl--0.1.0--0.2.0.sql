@@ -2436,42 +2436,40 @@ $$;
 REVOKE ALL ON FUNCTION noetl.policies(text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.policies(text, interval) IS
     'noetl.retention, as it would be if noetl.retain() changed one path; part of noetl.expired()';
-CREATE FUNCTION noetl.relatives_expired(of_execution bigint, change_path text, change_keep interval) RETURNS boolean
+CREATE FUNCTION noetl.family_expired(topmost bigint, change_path text, change_keep interval) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
-    WITH RECURSIVE ancestor AS (
-        SELECT p.path, p.status, p.ended_at, p.parent_execution_id
-          FROM noetl.execution AS x JOIN noetl.execution AS p ON p.execution_id = x.parent_execution_id
-         WHERE x.execution_id = of_execution
-        UNION ALL
-        SELECT x.path, x.status, x.ended_at, x.parent_execution_id
-          FROM ancestor AS a JOIN noetl.execution AS x ON x.execution_id = a.parent_execution_id
-    ), descendant AS (
+    WITH RECURSIVE member AS (
         SELECT x.path, x.status, x.ended_at, x.execution_id
-          FROM noetl.execution AS x WHERE x.parent_execution_id = of_execution
+          FROM noetl.execution AS x WHERE x.execution_id = topmost
         UNION ALL
         SELECT x.path, x.status, x.ended_at, x.execution_id
-          FROM descendant AS d JOIN noetl.execution AS x ON x.parent_execution_id = d.execution_id
+          FROM member AS m JOIN noetl.execution AS x ON x.parent_execution_id = m.execution_id
     )
     SELECT NOT EXISTS (
-        SELECT FROM (SELECT path, status, ended_at FROM ancestor
-                     UNION ALL SELECT path, status, ended_at FROM descendant) AS r
-          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = r.path
+        SELECT FROM member AS m
+          LEFT JOIN noetl.policies(change_path, change_keep) AS own ON own.path = m.path
           LEFT JOIN noetl.policies(change_path, change_keep) AS general ON general.path = ''
-         WHERE (r.status NOT IN ('SCHEDULED', 'RUNNING')
-                AND r.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
+         WHERE (m.status NOT IN ('SCHEDULED', 'RUNNING')
+                AND m.ended_at < clock_timestamp() - CASE WHEN own.path IS NULL THEN general.keep ELSE own.keep END)
                IS NOT TRUE)
 $$;
 
+REVOKE ALL ON FUNCTION noetl.family_expired(bigint, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.family_expired(bigint, text, interval) IS
+    'whether an execution and all that descends from it is over and has been kept long enough; part of noetl.relatives_expired()';
+CREATE FUNCTION noetl.relatives_expired(of_execution bigint, change_path text, change_keep interval) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'noetl_relatives_expired'
+    LANGUAGE C STABLE PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION noetl.relatives_expired(bigint, text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.relatives_expired(bigint, text, interval) IS
-    'whether all that an execution descends from, and all that descends from it, is over and has been kept long enough; part of noetl.expired()';
+    'whether the topmost execution that an execution descends from, and all that descends from that one, is over and has been kept long enough; a statement asks once for each family; part of noetl.expired()';
 -- Streams: with LIMIT only as much is read as is needed.
 CREATE FUNCTION noetl.expired(since bigint, until bigint, slack interval, most bigint DEFAULT NULL,
                               change_path text DEFAULT NULL, change_keep interval DEFAULT NULL)
     RETURNS TABLE (execution_id bigint, path text, ended_at timestamptz)
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
     SELECT x.execution_id, x.path, x.ended_at
@@ -2492,7 +2490,7 @@ $$;
 
 REVOKE ALL ON FUNCTION noetl.expired(bigint, bigint, interval, bigint, text, interval) FROM PUBLIC;
 COMMENT ON FUNCTION noetl.expired(bigint, bigint, interval, bigint, text, interval) IS
-    'the executions of a range that noetl.maintain() may remove: over, kept long enough (and a slack longer), with nothing left to do, and only such ancestors and descendants';
+    'the executions of a range that noetl.maintain() may remove: over, kept long enough (and a slack longer), with nothing left to do, in families that are so as a whole';
 CREATE FUNCTION noetl.any_kept(since bigint, until bigint) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off

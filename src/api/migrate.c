@@ -278,6 +278,15 @@ compare_steps(Report *report, const List *runs)
 			say(report, "info", to->steps[i].name, "it is new in version %d", report->version);
 }
 
+/* Returns whether the document of a playbook has a step; compensations are not written there. */
+static bool
+has_step(const Playbook *playbook, const char *name, int length)
+{
+	int			step = playbook_find_step(playbook, name, length);
+
+	return step >= 0 && step < playbook->nwritten;
+}
+
 /* Says what is wrong with the map of steps. */
 static void
 check_map(Report *report)
@@ -290,12 +299,11 @@ check_map(Report *report)
 	{
 		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
 
-		if (playbook_find_step(report->migration.from, name, strlen(name)) < 0)
+		if (!has_step(report->migration.from, name, strlen(name)))
 			say(report, "error", name, "step_map: the execution has no such step");
 		else if (value.type != jbvString)
 			say(report, "error", name, "step_map: the new name of a step must be text");
-		else if (playbook_find_step(report->migration.to, value.val.string.val,
-									value.val.string.len) < 0)
+		else if (!has_step(report->migration.to, value.val.string.val, value.val.string.len))
 			say(report, "error", name, "step_map: version %d has no step \"%.*s\"",
 				report->version, value.val.string.len, value.val.string.val);
 	}

@@ -51,11 +51,28 @@ noetl_resume(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(engine_resume(PG_GETARG_INT64(0), text_argument(fcinfo, 1)));
 }
 
+/*
+ * Returns the path and the type of tasks, arguments 0 and 1.  Raises when one is empty:
+ * no task has it, and the tables do not tell it from null, which stands for any.
+ */
+static PauseKind
+kind_arguments(FunctionCallInfo fcinfo)
+{
+	PauseKind	kind = {text_argument(fcinfo, 0), text_argument(fcinfo, 1)};
+
+	if ((kind.path != NULL && kind.path[0] == '\0') || (kind.type != NULL && kind.type[0] == '\0'))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the path or the type of tasks must not be empty"),
+				 errhint("Give null for all of them.")));
+	return kind;
+}
+
 /* noetl.pause_tasks(path, type, reason, until): returns the pause_id. */
 Datum
 noetl_pause_tasks(PG_FUNCTION_ARGS)
 {
-	PauseKind	kind = {text_argument(fcinfo, 0), text_argument(fcinfo, 1)};
+	PauseKind	kind = kind_arguments(fcinfo);
 
 	PG_RETURN_INT64(engine_pause_tasks(&kind, text_argument(fcinfo, 2),
 									   until_argument(fcinfo, 3)));
@@ -65,7 +82,7 @@ noetl_pause_tasks(PG_FUNCTION_ARGS)
 Datum
 noetl_resume_tasks(PG_FUNCTION_ARGS)
 {
-	PauseKind	kind = {text_argument(fcinfo, 0), text_argument(fcinfo, 1)};
+	PauseKind	kind = kind_arguments(fcinfo);
 
 	PG_RETURN_INT32(engine_resume_tasks(&kind));
 }

@@ -248,7 +248,7 @@ schedule_fire(int64 schedule_id, int most, bool *more)
 	memset(&firing, 0, sizeof(firing));
 	if (!store_lock_schedule(schedule_id, schedule))
 		return 0;
-	queued = schedule->queued_at != 0 && !last_runs(schedule);
+	queued = schedule->enabled && schedule->queued_at != 0 && !last_runs(schedule);
 	if (!queued && !is_due(schedule, now))
 		return 0;
 	cron_parse(schedule->cron, &firing.cron);

@@ -7,7 +7,8 @@
  *		execution_start ─ step_carried, one for each value ─ execution_forked
  *
  * The log of the new execution is complete: it has the values of the steps that had
- * completed in the source, and says where they come from.
+ * completed in the source, and says where they come from.  Steps that migrations of the
+ * source have renamed since the run have their new names there.
  */
 #include "common/common.h"
 
@@ -66,12 +67,102 @@ find_beginning(Store *store, const Execution *source, const char *step_name, int
 						source->execution_id)));
 }
 
+/* ---------------------------------------------------------------------------
+ * Names
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Returns the maps of steps (JsonbValue *) between the version that a run began with and
+ * the one of the new execution, the oldest first.
+ */
+static List *
+maps_since(Store *store, const Execution *source, const Event *beginning, int64 catalog_id)
+{
+	if (beginning->catalog_id == catalog_id)
+		return NIL;
+	return store_step_maps(store, source->execution_id, source->path, beginning->event_id,
+						   DT_NOEND);
+}
+
+/* Returns what a step of the older version is called in the new one. */
+static const char *
+new_name(const List *maps, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, maps)
+	{
+		const char *mapped = json_get_text((JsonbValue *) lfirst(lc), name);
+
+		if (mapped != NULL)
+			name = mapped;
+	}
+	return name;
+}
+
+/* Returns the key of a map of steps that stands for a new name; NULL: there is none. */
+static const char *
+mapped_from(const JsonbValue *map, const char *name)
+{
+	JsonbIterator *it = json_walk(map);
+	JsonbValue	key;
+	JsonbValue	value;
+
+	while (json_next_member(&it, &key, &value))
+		if (value.type == jbvString && value.val.string.len == (int) strlen(name) &&
+			memcmp(value.val.string.val, name, value.val.string.len) == 0)
+			return pnstrdup(key.val.string.val, key.val.string.len);
+	return NULL;
+}
+
+/* Returns what a step of the new version was called in the older one; NULL: it was none. */
+static const char *
+old_name(const List *maps, const char *name)
+{
+	for (int i = list_length(maps) - 1; i >= 0; i--)
+	{
+		const JsonbValue *map = (JsonbValue *) list_nth(maps, i);
+		const char *from = mapped_from(map, name);
+
+		if (from != NULL)
+			name = from;
+		else if (json_get_text(map, name) != NULL)
+			return NULL;		/* its namesake has got another name */
+	}
+	return name;
+}
+
+/* Gives the steps of "sees", {step: visit}, their new names. */
+static void
+rename_seen(const List *maps, JsonbValue *sees)
+{
+	JsonBuilder builder;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (maps == NIL || !json_is_object(sees))
+		return;
+	it = json_walk(sees);
+	json_begin_object(&builder);
+	while (json_next_member(&it, &key, &value))
+		json_add(&builder, new_name(maps, pnstrdup(key.val.string.val, key.val.string.len)),
+				 &value);
+	json_end_object(&builder, sees);
+}
+
+/* ---------------------------------------------------------------------------
+ * What the new execution begins with
+ * ---------------------------------------------------------------------------
+ */
+
 /*
  * Returns the context of execution_forked: the step, the input that transitions have
  * given to the run, and which visits it sees.
  */
 static Jsonb *
-fork_context(const Event *beginning)
+fork_context(const Event *beginning, const List *maps)
 {
 	Comparison	comparison;
 	Replay		replay;
@@ -89,7 +180,7 @@ fork_context(const Event *beginning)
 													  strlen(beginning->node_name)),
 					 Max(beginning->visit, 1), -1);
 	json_begin_object(&builder);
-	json_add_text(&builder, "step", beginning->node_name);
+	json_add_text(&builder, "step", new_name(maps, beginning->node_name));
 	if (row != NULL)
 	{
 		input_of_arrivals(row->run.arrivals, &value);
@@ -99,7 +190,10 @@ fork_context(const Event *beginning)
 	{
 		json_from_jsonb(beginning->meta, &meta);
 		if (json_get(&meta, "sees", &sees))
+		{
+			rename_seen(maps, &sees);
 			json_add(&builder, "sees", &sees);
+		}
 	}
 	json_end_object(&builder, &value);
 	store_close(replay.store);
@@ -127,7 +221,7 @@ fork_parameters(Store *store, const Execution *source, Jsonb *parameters)
 
 /* Returns the values (CarriedValue *) that the steps of a playbook had before an event. */
 static List *
-values_before(Store *store, const Event *beginning, const Playbook *playbook)
+values_before(Store *store, const Event *beginning, const Playbook *playbook, const List *maps)
 {
 	List	   *values = NIL;
 
@@ -137,7 +231,9 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook)
 		ValueQuery	query;
 
 		memset(&query, 0, sizeof(query));
-		query.step_name = playbook->steps[i].name;
+		query.step_name = old_name(maps, playbook->steps[i].name);
+		if (query.step_name == NULL)
+			continue;
 		query.highest = playbook->steps[i].parallel;
 		query.until = beginning->created_at - 1;
 		store_step_value(store, beginning->execution_id, &query, &carried->value);
@@ -161,7 +257,8 @@ noetl_fork(PG_FUNCTION_ARGS)
 	Event		beginning = {0};
 	ForkRequest request;
 	const Playbook *playbook;
-	char	   *name;
+	const char *name;
+	List	   *maps;
 	int			step;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -183,12 +280,14 @@ noetl_fork(PG_FUNCTION_ARGS)
 				 errmsg("parameters must be a JSON object")));
 	request.parameters = fork_parameters(store, &source,
 										 PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
-	request.context = fork_context(&beginning);
 	if (!catalog_find(request.path, request.version, DT_NOEND, &request.catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("playbook \"%s\" version %d is not registered", request.path,
 						request.version)));
+	maps = maps_since(store, &source, &beginning, request.catalog_id);
+	request.context = fork_context(&beginning, maps);
+	name = new_name(maps, name);
 	playbook = playbook_get(request.catalog_id);
 	step = playbook_find_step(playbook, name, strlen(name));
 	if (step < 0 || step >= playbook->nwritten)
@@ -196,7 +295,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version %d of playbook \"%s\" has no step \"%s\"", request.version,
 						request.path, name)));
-	request.values = values_before(store, &beginning, playbook);
+	request.values = values_before(store, &beginning, playbook, maps);
 	store_close(store);
 	PG_RETURN_INT64(engine_fork(&request));
 }

@@ -112,6 +112,7 @@ timer_scan(Store *store, const TimerIndex *timer, TimestampTz from, TimestampTz 
 /* Rows that are due, of one execution or of all (0). */
 typedef struct DueRows
 {
+	Store	   *store;
 	int64		execution_id;
 	int			limit;
 	bool		any;			/* a row was seen */
@@ -126,6 +127,7 @@ due_rows(Store *store, TimerIndex *timer, int64 execution_id, int limit, TimerRo
 	TimestampTz from = due_low_water_begin(&timer->mark);
 
 	memset(&due, 0, sizeof(due));
+	due.store = store;
 	due.execution_id = execution_id;
 	due.limit = limit;
 	timer_scan(store, timer, from, GetCurrentTimestamp(), note, &due);
@@ -294,6 +296,23 @@ note_schedule(void *arg, TupleTableSlot *slot)
 	return true;
 }
 
+/*
+ * TimerRow: notes a schedule whose start has waited for an execution that is over.  The
+ * others would use up what a session takes on while it passes by.
+ */
+static bool
+note_queued_schedule(void *arg, TupleTableSlot *slot)
+{
+	Execution	last;
+
+	if (!DatumGetBool(slot_column(slot, SCHEDULE_ENABLED)) ||
+		(store_get_execution(((DueRows *) arg)->store,
+							 DatumGetInt64(slot_column(slot, SCHEDULE_LAST_EXECUTION_ID)),
+							 &last) && last.running))
+		return true;
+	return note_schedule(arg, slot);
+}
+
 /* Returns the schedules for which something may be to be done (store/store.h). */
 List *
 store_due_schedules(Store *store, int limit)
@@ -304,7 +323,8 @@ store_due_schedules(Store *store, int limit)
 		return NIL;
 	due = due_rows(store, &schedules, 0, limit, note_schedule);
 	due_low_water_reset(&queued_schedules.mark);
-	return list_concat(due, due_rows(store, &queued_schedules, 0, limit, note_schedule));
+	return list_concat(due, due_rows(store, &queued_schedules, 0, limit,
+									  note_queued_schedule));
 }
 
 /* Returns whether it is time to look at a limit (store/store.h). */

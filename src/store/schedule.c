@@ -141,7 +141,9 @@ store_put_schedule(const Schedule *schedule)
 		"  time_zone = excluded.time_zone, overlap = excluded.overlap,"
 		"  catch_up = excluded.catch_up, parameters = excluded.parameters,"
 		"  labels = excluded.labels, jitter = excluded.jitter, enabled = excluded.enabled,"
-		"  next_at = excluded.next_at, updated_at = pg_catalog.clock_timestamp()"
+		"  next_at = excluded.next_at, updated_at = pg_catalog.clock_timestamp(),"
+		"  queued_at = CASE WHEN excluded.enabled"
+		"    AND excluded.overlap OPERATOR(pg_catalog.=) 'queue' THEN s.queued_at END"
 		" WHERE s.owner OPERATOR(pg_catalog.=) excluded.owner"
 	};
 

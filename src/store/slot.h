@@ -85,7 +85,8 @@ enum
 /* Columns of noetl.schedule that are read without SPI */
 enum
 {
-	SCHEDULE_ID = 1, SCHEDULE_NEXT_AT = 13, SCHEDULE_QUEUED_AT = 15
+	SCHEDULE_ID = 1, SCHEDULE_ENABLED = 10, SCHEDULE_NEXT_AT = 13, SCHEDULE_QUEUED_AT = 15,
+	SCHEDULE_LAST_EXECUTION_ID
 };
 
 /* Returns a column of a slot; NULL is 0. */

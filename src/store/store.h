@@ -254,6 +254,9 @@ extern int64 store_last_event_in_snapshot(Store *store, int64 execution_id);
  */
 extern void store_exclude_range(Oid partition, int64 since, int64 until, const char *name);
 
+/* Returns what noetl.family_expired() returns for its three arguments. */
+extern bool store_family_expired(Datum *values, const char *nulls);
+
 /* Returns whether an event is stored. */
 extern bool store_event_exists(Store *store, int64 execution_id, int64 event_id);
 

@@ -589,3 +589,44 @@ SELECT input FROM migrate_tasks('migrate/swap') ORDER BY input;
 SELECT count(*), sum(wrong) FROM migrate_work();
 SELECT * FROM migrate_end('migrate/swap');
 DROP FUNCTION migrate_tasks, migrate_rebuilt, migrate_do;
+
+-- A fork from a run before the migration: what it sees has the names of the version that it goes on with.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/fork
+workflow:
+- {step: start, next: pay}
+- {step: pay, type: http, url: x, compensate: {type: http, url: undo}, next: ship}
+- {step: ship, type: http, url: x, next: tell}
+- {step: tell, type: http, url: x, next: last}
+- {step: last, type: http, url: x, args: {pay: "{{ pay.n }}", ship: "{{ ship.n }}"}}
+$$) > 0 AS registered, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/fork
+workflow:
+- {step: start, next: charge}
+- {step: charge, type: http, url: x, compensate: {type: http, url: undo}, next: pay}
+- {step: pay, type: http, url: x, next: inform}
+- {step: inform, type: http, url: x, next: last}
+- {step: last, type: http, url: x, args: {charge: "{{ charge.n }}", pay: "{{ pay.n }}"}}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/fork', version => 1) AS x \gset
+SELECT step, wrong FROM migrate_work('{"pay": {"n": "paid"}, "ship": {"n": "shipped"}}', 2);
+-- The steps of a map are those of the documents.
+SELECT severity, message FROM noetl.migrate(:x, 2, '{"pay": "charge.compensate", "pay.compensate": "charge"}') WHERE severity = 'error' AND message LIKE 'step_map%';
+SELECT max(severity) FILTER (WHERE severity <> 'warning') FROM noetl.migrate(:x, 2, '{"pay": "charge", "ship": "pay", "tell": "inform"}', false);
+SELECT step, action -> 'args' AS args, wrong FROM migrate_work();
+SELECT noetl.fork(:x, 'tell') > 0 AS forked;
+SELECT version FROM noetl.execution WHERE execution_id = newest('migrate/fork');
+SELECT step, action -> 'args' AS args, wrong FROM migrate_work();
+-- Of the version that the run began with, the names are what they were.
+SELECT noetl.fork(:x, 'tell', version => 1) > 0 AS forked;
+SELECT step, action -> 'args' AS args, wrong FROM migrate_work();
+-- From a run after the migration nothing is renamed.
+SELECT noetl.fork(:x, 'last') > 0 AS forked;
+SELECT step, action -> 'args' AS args, wrong FROM migrate_work();
+\set VERBOSITY sqlstate
+SELECT noetl.fork(:x, 'inform', visit => 7);
+\set VERBOSITY default

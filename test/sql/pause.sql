@@ -313,6 +313,11 @@ COMMIT;
 SELECT noetl.cancel(:x);
 DELETE FROM noetl.queue WHERE execution_id = :x;
 
+-- An empty path or type is none: it would take the place of the pause of all.
+SELECT noetl.pause_tasks('', '');
+SELECT noetl.pause_tasks(type => '');
+SELECT noetl.resume_tasks('');
+
 -- Rights: one's own executions; kinds of tasks are the administrator's.
 CREATE ROLE pause_client;
 GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO pause_client;

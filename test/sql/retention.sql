@@ -194,6 +194,33 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM noetl.maintain();
 ROLLBACK;
 
+-- A family stays, or goes, as a whole: a child does not go while its parent stays because of another child.
+SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: retention/kept, workflow: [{step: task, type: http, url: x}]}') > 0 AS registered,
+       noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: retention/family
+workflow:
+- step: start
+  next: [one, two]
+- {step: one, type: playbook, path: retention/kept}
+- {step: two, type: playbook, path: retention/short}
+') > 0 AS registered;
+SELECT noetl.execute('retention/family') AS family \gset
+SELECT noetl.cancel(:family);
+DELETE FROM noetl.retention;
+SELECT playbook, executions FROM noetl.retain('0', 'retention/family', dry_run => false) WHERE playbook = 'retention/family';
+SELECT playbook, executions FROM noetl.retain('0', 'retention/short', dry_run => false) WHERE playbook = 'retention/family';
+SELECT count(*) > 0 AS some FROM noetl.maintain();
+SELECT path, status FROM noetl.execution WHERE :family IN (execution_id, parent_execution_id) ORDER BY path;
+SELECT noetl.redrive(:family);
+SELECT noetl.cancel(:family);
+SELECT count(*) FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE :family IN (x.execution_id, x.parent_execution_id);
+DELETE FROM noetl.queue AS q USING noetl.execution AS x WHERE q.execution_id = x.execution_id AND x.path LIKE 'retention/%';
+SELECT playbook, executions FROM noetl.retain('0', 'retention/kept', dry_run => false) WHERE playbook IN ('retention/family', 'retention/kept');
+SELECT count(*) > 0 AS some FROM noetl.maintain();
+SELECT count(*) FROM noetl.execution WHERE path IN ('retention/family', 'retention/kept');
+
 -- Times and ids.
 SELECT noetl.id_time(noetl.id_at('2026-11-27 12:00:00.123+00')) = '2026-11-27 12:00:00.123+00' AS same,
        noetl.id_at('1999-01-01') AS before, noetl.id_at('-infinity') AS never,

@@ -163,6 +163,44 @@ SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE x.
 SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE schedule IS NOT NULL AND ended_at IS NULL;
 SELECT count(noetl.unschedule(name)) FROM noetl.schedule;
 
+-- What is queued does not start once the schedule is switched off, whoever does that, or queues no more.
+SELECT noetl.schedule(o, 'schedules/slow', 'every 1 hour', overlap => 'queue') > now() AS made FROM unnest(ARRAY['off', 'off by hand', 'skips now']) AS o;
+UPDATE noetl.schedule SET next_at = now() - interval '2 s';
+SELECT noetl.enqueue_next();
+UPDATE noetl.schedule SET next_at = now() - interval '1 s';
+SELECT noetl.enqueue_next();
+SELECT count(queued_at) FROM noetl.schedule;
+SELECT noetl.schedule('off', 'schedules/slow', 'every 1 hour', overlap => 'queue', enabled => false);
+SELECT noetl.schedule('skips now', 'schedules/slow', 'every 1 hour', overlap => 'skip') > now() AS changed;
+UPDATE noetl.schedule SET enabled = false WHERE name = 'off by hand';
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE schedule IS NOT NULL AND ended_at IS NULL;
+SELECT noetl.enqueue_next();
+SELECT name, enabled, queued_at IS NOT NULL AS queued FROM noetl.schedule ORDER BY name;
+-- One that was only switched off by hand is served when it is on again.
+UPDATE noetl.schedule SET enabled = true WHERE name = 'off by hand';
+SELECT noetl.enqueue_next();
+SELECT name, queued_at IS NOT NULL AS queued FROM noetl.schedule WHERE enabled ORDER BY name;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE schedule IS NOT NULL AND ended_at IS NULL;
+SELECT count(noetl.unschedule(name)) FROM noetl.schedule;
+
+-- Many schedules that wait for their last execution leave room for what is due: a lease that has run out is taken back by
+-- whoever leases.
+SELECT count(noetl.schedule('many ' || i, 'schedules/slow', 'every 1 hour', overlap => 'queue')) FROM generate_series(1, 40) AS i;
+UPDATE noetl.schedule SET next_at = now() - interval '2 s';
+SELECT noetl.enqueue_next();
+UPDATE noetl.schedule SET next_at = now() - interval '1 s';
+SELECT noetl.enqueue_next();
+SELECT count(queued_at) FROM noetl.schedule;
+SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: schedules/other, workflow: [{step: one, type: schedules_other}]}') > 0 AS registered;
+SELECT noetl.execute('schedules/other') AS other \gset
+SELECT count(*) FROM noetl.lease('dies', 1, '0.1 s', '{schedules_other}');
+SELECT pg_sleep(0.2);
+SELECT count(*) FROM noetl.lease('next', 1, types => '{schedules_none}');
+SELECT count(*) FROM noetl.lease('next', 1, types => '{schedules_other}');
+SELECT noetl.cancel(:other);
+SELECT count(noetl.unschedule(name)) FROM noetl.schedule;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE schedule IS NOT NULL AND ended_at IS NULL;
+
 -- Jitter: the start is put off by a part of it.
 SELECT noetl.schedule('jitter', 'schedules/slow', 'every 1 hour', jitter => '10 hours') > now() AS made;
 SELECT pg_temp.make_due('jitter', now());
