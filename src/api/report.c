@@ -240,20 +240,21 @@ static void
 append_timeline(StringInfo out, int64 execution_id)
 {
 	graph_query("WITH t AS (SELECT * FROM noetl.timeline_unchecked($1) LIMIT " MAX_ROWS "),"
-				" s AS (SELECT x.started_at AS zero, greatest(extract(epoch FROM"
-				" coalesce(x.ended_at, clock_timestamp()) - x.started_at), 0.001) AS seconds"
-				" FROM noetl.execution AS x WHERE x.execution_id = $1)"
+				" s AS (SELECT x.started_at AS zero, x.until, greatest(extract(epoch FROM"
+				" x.until - x.started_at), 0.001) AS seconds"
+				" FROM (SELECT e.started_at, coalesce(e.ended_at, clock_timestamp()) AS until"
+				" FROM noetl.execution AS e WHERE e.execution_id = $1) AS x)"
 				" SELECT t.step || CASE WHEN t.visit > 1 THEN ' (' || t.visit || ')' ELSE '' END"
 				" || coalesce('[' || t.item || ']', '')"
 				" || CASE WHEN t.attempt > 1 THEN ', attempt ' || t.attempt ELSE '' END,"
 				" t.status, t.worker,"
-				" round(extract(epoch FROM coalesce(t.ended_at, clock_timestamp())"
+				" round(extract(epoch FROM coalesce(t.ended_at, s.until)"
 				" - coalesce(t.started_at, t.queued_at))::numeric, 3) || ' s',"
 				" " SHARE("t.queued_at - s.zero") ","
-				" " SHARE("coalesce(t.started_at, t.ended_at, clock_timestamp())"
+				" " SHARE("coalesce(t.started_at, t.ended_at, s.until)"
 						  " - t.queued_at") ","
 				" " SHARE("coalesce(t.started_at, t.ended_at) - s.zero") ","
-				" " SHARE("coalesce(t.ended_at, clock_timestamp())"
+				" " SHARE("coalesce(t.ended_at, s.until)"
 						  " - coalesce(t.started_at, t.ended_at)")
 				" FROM t, s", execution_id);
 	appendStringInfoString(out, "<h2>Timeline</h2>\n");

@@ -42,7 +42,9 @@ append_form(Request *request, PQExpBuffer out, const PGresult *rows, int i)
 
 	html(out, "<form class=\"card\" method=\"post\" action=\"/approvals\">");
 	page_token(request, out);
-	html(out, "<input type=\"hidden\" name=\"execution\" value=\"%s\">", db_text(rows, i, 0));
+	html(out, "<input type=\"hidden\" name=\"execution\" value=\"%s\"><input type=\"hidden\" name=\"step\" value=\"%s\">"
+		 "<input type=\"hidden\" name=\"visit\" value=\"%s\">", db_text(rows, i, 0),
+		 db_text(rows, i, 2), db_text(rows, i, 3));
 	if (db_value(rows, i, 10) == NULL || form_of_schema(request, out, db_text(rows, i, 10)) == 0)
 		html(
 			out,
@@ -141,16 +143,68 @@ approvals_page(Request *request, Reply *reply)
 	page_end(request, reply);
 }
 
-/* POST /approvals: sends a signal with what the form has. */
+/*
+ * Sends a signal if a step still waits.  Of two who answer the same wait at the same time
+ * the second finds the id of the first.
+ */
+static const char answer_query[] =
+	"SELECT noetl.signal(execution_id => w.execution_id, name => $2, data => $3::jsonb,"
+	" id => concat_ws(' ', 'console', w.visit, extract(epoch FROM w.since), md5(w.step)))"
+	" FROM noetl.waiting AS w WHERE w.execution_id = $1::bigint AND w.step = $4 AND w.visit = $5::integer";
+
+static const char still_query[] =
+	"SELECT FROM noetl.waiting AS w WHERE w.execution_id = $1::bigint AND w.step = $2"
+	" AND w.visit = $3::integer";
+
+/*
+ * Sends a signal that is for one wait.  Returns whether that has taken it; if not,
+ * request->error says why, and the caller rolls back.
+ */
+static bool
+answer_wait(Request *request, const char *id, const char *visit, const char *data)
+{
+	const char *step = field(request, "step");
+	PGresult   *sent = db_query(request, answer_query, 5, id, field(request, "signal"), data, step,
+								visit);
+	PGresult   *still = sent ? db_query(request, still_query, 3, id, step, visit) : NULL;
+	bool		taken = still && PQntuples(still) == 0 && db_true(sent, 0, 0);
+
+	if (still && !taken)
+		html(&request->error, PQntuples(still) == 0 ?
+			 "<p><b>The step does not wait any more.</b></p><p>Somebody has answered it, or its time is over.</p>" :
+			 "<p><b>The step has not taken it.</b></p><p>It does not accept this, or another step of the execution"
+			 " has waited longer for the same signal: answer that one first.</p>");
+	PQclear(sent);
+	PQclear(still);
+	return taken;
+}
+
+/* Sends a signal for whichever step takes it; *taken: one has.  Returns whether it is sent. */
+static bool
+send_signal(Request *request, const char *id, const char *data, bool *taken)
+{
+	PGresult   *rows = db_query(request, "SELECT noetl.signal(execution_id => $1::bigint, name => $2, data => $3::jsonb)",
+								3, id, field(request, "signal"), data);
+	bool		sent = rows != NULL;
+
+	*taken = db_true(rows, 0, 0);
+	PQclear(rows);
+	return sent;
+}
+
+/* POST /approvals: sends a signal with what the form has, to the step that it names. */
 void
 approvals_post(Request *request, Reply *reply)
 {
 	char		id[24];
+	char		visit[24];
 	char	   *data = NULL;
-	PGresult   *rows = NULL;
+	bool		to_step = field_or(request, "step", NULL) != NULL;
 	bool		done = false;
+	bool		taken = true;
 
-	if (!parse_id(field(request, "execution"), id) || field_or(request, "signal", NULL) == NULL)
+	if (!parse_id(field(request, "execution"), id) || field_or(request, "signal", NULL) == NULL ||
+		(to_step && !parse_id(field(request, "visit"), visit)))
 	{
 		page_error(request, reply, MHD_HTTP_BAD_REQUEST, "The form names no execution and signal");
 		return;
@@ -161,16 +215,15 @@ approvals_post(Request *request, Reply *reply)
 		if (field_or(request, "json", NULL) || field(request, "json") == NULL)
 			data = form_value(request);
 		if (data || request->error.len == 0)
-			rows = db_query(request, "SELECT noetl.signal(execution_id => $1::bigint, name => $2, data => $3::jsonb)",
-							3, id, field(request, "signal"), data);
-		done = db_end(request, rows != NULL) && rows != NULL;
+			done = to_step ? answer_wait(request, id, visit, data) :
+				send_signal(request, id, data, &taken);
+		done = db_end(request, done) && done;
 	}
 	if (done)
 		page_done(request, reply, "/approvals",
-				  db_true(rows, 0, 0) ? "The signal has ended the wait." :
-										"The signal is kept until a wait asks for it.");
+				  taken ? "The signal has ended the wait." :
+						  "The signal is kept until a wait asks for it.");
 	else
 		page_refused(request, reply, "/approvals", "The signal is not sent.");
-	PQclear(rows);
 	free(data);
 }

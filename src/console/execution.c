@@ -112,24 +112,26 @@ append_why(Request *request, PQExpBuffer out, const char *id)
 	html(out, "</section>\n");
 }
 
-#define SHARE(interval) "round(1000 * extract(epoch FROM " interval ") / s.seconds)::int"
+/* No integer: of an execution that took no time, an attempt that did is a large multiple. */
+#define SHARE(interval) "round(1000 * extract(epoch FROM " interval ") / s.seconds)"
 
 static const char timeline_query[] =
 	"WITH t AS (SELECT t.step, t.visit, t.item, t.attempt, t.worker, t.status, t.started_at, t.ended_at,"
 	" coalesce(t.queued_at, t.started_at, t.ended_at) AS queued_at"
 	" FROM noetl.timeline($1::bigint) AS t LIMIT 300),"
-	" s AS (SELECT x.started_at AS zero, greatest(extract(epoch FROM"
-	" coalesce(x.ended_at, clock_timestamp()) - x.started_at), 0.001) AS seconds"
-	" FROM noetl.execution AS x WHERE x.execution_id = $1::bigint)"
+	" s AS (SELECT x.started_at AS zero, x.until, greatest(extract(epoch FROM"
+	" x.until - x.started_at), 0.001) AS seconds"
+	" FROM (SELECT e.started_at, coalesce(e.ended_at, clock_timestamp()) AS until"
+	" FROM noetl.execution AS e WHERE e.execution_id = $1::bigint) AS x)"
 	" SELECT t.step || CASE WHEN t.visit > 1 THEN ' (' || t.visit || ')' ELSE '' END"
 	" || coalesce('[' || t.item || ']', '')"
 	" || CASE WHEN t.attempt > 1 THEN ', attempt ' || t.attempt ELSE '' END,"
-	" lower(t.status), t.worker, extract(epoch FROM coalesce(t.ended_at, clock_timestamp())"
+	" lower(t.status), t.worker, extract(epoch FROM coalesce(t.ended_at, s.until)"
 	" - coalesce(t.started_at, t.queued_at)),"
 	" " SHARE("t.queued_at - s.zero") ", greatest(" SHARE("coalesce(t.started_at, t.ended_at,"
-	" clock_timestamp()) - t.queued_at") ", 0),"
+	" s.until) - t.queued_at") ", 0),"
 	" " SHARE("coalesce(t.started_at, t.ended_at) - s.zero") ", greatest("
-	SHARE("coalesce(t.ended_at, clock_timestamp()) - coalesce(t.started_at, t.ended_at)") ", 4)"
+	SHARE("coalesce(t.ended_at, s.until) - coalesce(t.started_at, t.ended_at)") ", 4)"
 	" FROM t, s";
 
 /* Appends a row for each attempt, with a bar from its start to its end. */

@@ -293,6 +293,15 @@ log_failure(const char *message)
 }
 
 /*
+ * Takes what statements say besides their results, and forgets it: libpq would write it to
+ * the log, where it would look like what the console says.
+ */
+static void
+forget_notice(void *unused, const PGresult *notice)
+{
+}
+
+/*
  * Connects as a role, or returns NULL.  Neither a password file nor the environment
  * takes the place of the password that was typed.  A server that has gone without a
  * word is given up within half a minute, unless the connection string says otherwise.
@@ -308,7 +317,10 @@ connect_as(const char *role, const char *password)
 	PGconn	   *conn = PQconnectdbParams(keys, values, 1);
 
 	if (PQstatus(conn) == CONNECTION_OK)
+	{
+		PQsetNoticeReceiver(conn, forget_notice, NULL);
 		return conn;
+	}
 	log_failure(PQerrorMessage(conn));
 	PQfinish(conn);
 	return NULL;

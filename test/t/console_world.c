@@ -469,6 +469,12 @@ PQerrorMessage(const PGconn *conn)
 	return (char *) "no entry for\nuser \x7f\"ann\"\n";
 }
 
+PQnoticeReceiver
+PQsetNoticeReceiver(PGconn *conn, PQnoticeReceiver receiver, void *arg)
+{
+	return NULL;
+}
+
 void
 PQfinish(PGconn *conn)
 {
