@@ -69,8 +69,10 @@ workflow:
 		('rate', '', ', limits: {name: rate, rate: {limit: 1, per: second}}')) v (word, of_execution, of_task),
 		unnest('{shell,python}'::text[]) type;
 	CREATE PROCEDURE wait_until(seconds int, asleep boolean) LANGUAGE plpgsql AS $$
+	DECLARE
+		until timestamptz := clock_timestamp() + make_interval(secs => seconds);
 	BEGIN
-		FOR i IN 1 .. seconds * 20 LOOP
+		WHILE clock_timestamp() < until LOOP
 			EXIT WHEN asleep = EXISTS (
 				SELECT FROM pg_stat_activity WHERE query LIKE 'CALL noetl.wait_for_work%' AND state = 'active' AND (NOT asleep OR wait_event = 'Extension'));
 			COMMIT;
