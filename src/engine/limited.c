@@ -134,9 +134,23 @@ concerns_caller(const ErrorData *error)
 }
 
 /*
- * Runs the work in a subtransaction; returns its error, or NULL.  Slots that the caller
- * has freed are handed out before, and those of the work with it: who waits for the locks
- * of others' limits afterwards would wait without a limit.
+ * Hands out the slots that the caller has freed.  Returns whether those of the work can be
+ * handed out with it: not when a trigger of a user has called, while decisions are written
+ * or slots are handed out.
+ */
+static bool
+settle_limits(void)
+{
+	if (frame_add_writing(NIL) != NIL)
+		return false;
+	engine_settle_limits();
+	return !limit_any_touched();
+}
+
+/*
+ * Runs the work in a subtransaction; returns its error, or NULL.  Slots that it frees are
+ * handed out with it: who waited for the locks of others' limits when the store of the
+ * caller is closed would wait without a limit.
  */
 static ErrorData *
 run_in_subtransaction(bool asked, LimitedWork work, void *arg)
@@ -144,8 +158,8 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
+	bool		settles = settle_limits();
 
-	engine_settle_limits();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(memory);
 	running = true;
@@ -155,7 +169,8 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 
 		set_limits(asked);
 		work(arg);
-		engine_settle_limits();
+		if (settles)
+			engine_settle_limits();
 		end_limit();
 		AtEOXact_GUC(true, nest_level);
 		ReleaseCurrentSubTransaction();
@@ -167,7 +182,8 @@ run_in_subtransaction(bool asked, LimitedWork work, void *arg)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		limit_forget_touched();
+		if (settles)
+			limit_forget_touched();
 	}
 	PG_END_TRY();
 	running = false;
