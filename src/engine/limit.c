@@ -318,6 +318,9 @@ settle_touched(void)
 		CHECK_FOR_INTERRUPTS();
 		settle_key(store, &key);
 	}
+	/* what was displaced has left its slots; only an outermost store gives them up itself */
+	if (limit_any_touched())
+		limit_forget_calm(store);
 	store_close(store);
 }
 
@@ -332,7 +335,10 @@ engine_settle_limits(void)
 	{
 		/* triggers of users, which fire when the store is closed, may touch more */
 		while (limit_any_touched())
+		{
+			CHECK_FOR_INTERRUPTS();
 			settle_touched();
+		}
 	}
 	PG_FINALLY();
 	{
