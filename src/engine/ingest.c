@@ -5,6 +5,7 @@
 #include "common/common.h"
 
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "engine/internal.h"
 #include "wakeup/wakeup.h"
@@ -39,10 +40,14 @@ event_stored(Store *store, const Event *event, uint64 number)
 	if (event_type_is_decided(event->type) &&
 		!(event_type_is_terminal(event->type) && event->ignored))
 	{
-		if (frame != NULL)
-			frame->interrupted = noetl_broker;
-		else if (coming != NULL)
-			coming->interrupted = noetl_broker;
+		if (noetl_broker && frame != NULL)
+			frame->interrupted = true;
+		else if (noetl_broker)
+		{
+			coming->interrupted = true;
+			/* a trigger of a user may suppress the row: then nobody else comes by */
+			wake_for_timer(GetCurrentTimestamp());
+		}
 		store_insert_pending(store, event);
 	}
 	return 0;

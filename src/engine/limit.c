@@ -332,8 +332,9 @@ settle_touched(void)
 		CHECK_FOR_INTERRUPTS();
 		settle_key(store, &key);
 	}
-	/* tasks of those that were displaced; the caller may have a store open */
-	limit_forget_calm(store);
+	/* what was displaced has left its slots; only an outermost store gives them up itself */
+	if (limit_any_touched())
+		limit_forget_calm(store);
 	store_close(store);
 }
 
@@ -348,7 +349,10 @@ engine_settle_limits(void)
 	{
 		/* triggers of users, which fire when the store is closed, may touch more */
 		while (limit_any_touched())
+		{
+			CHECK_FOR_INTERRUPTS();
 			settle_touched();
+		}
 	}
 	PG_FINALLY();
 	{

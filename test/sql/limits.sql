@@ -360,6 +360,31 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RU
 SELECT count(*) FROM noetl.slot;
 DELETE FROM noetl.queue;
 
+-- A worker that completes a task and leases the next: what its task leads to displaces the oldest.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: limits/displaced}
+workflow:
+  - {step: start, next: [before]}
+  - {step: before, type: shell, command: x, next: [one]}
+  - {step: one, type: python, code: x, limits: {name: displacing, concurrency: 1, on_limit: cancel_oldest}, on_error: continue, next: [after]}
+  - {step: after, type: python, code: x}
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('limits/displaced') AS first \gset
+SELECT queue_id AS task FROM noetl.lease('w1', types => '{shell}') \gset
+SELECT count(*) FROM noetl.complete_and_lease(:task, '{}', 'w1', types => '{shell}');
+SELECT noetl.execute('limits/displaced') AS second \gset
+SELECT queue_id AS task FROM noetl.lease('w1', types => '{shell}') \gset
+SELECT count(*) FROM noetl.complete_and_lease(:task, '{}', 'w1', types => '{shell}');
+SELECT execution_id = :first AS first, node_name, status FROM noetl.queue ORDER BY 1 DESC, 2;
+SELECT error FROM noetl.event WHERE execution_id = :first AND event_type = 'action_error';
+SELECT * FROM pg_temp.slots();
+SELECT * FROM pg_temp.wrong();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RUNNING';
+SELECT count(*) FROM noetl.slot;
+DELETE FROM noetl.queue;
+
 -- What a limit must not say.
 SELECT severity, message FROM noetl.validate($$
 workflow:

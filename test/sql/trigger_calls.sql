@@ -98,5 +98,6 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:i
 
 DROP TRIGGER zz_called ON noetl.event;
 SELECT count(noetl.cancel(execution_id)) > 0 AS cancelled FROM noetl.execution WHERE path = 'calls/main' AND status = 'RUNNING';
+SELECT count(noetl.release(queue_id, 'calls')) > 0 AS released FROM noetl.queue WHERE worker_id = 'calls';
 DROP TABLE calls_to_do;
 DROP FUNCTION calls_fired(), calls_log(bigint);
