@@ -252,6 +252,10 @@ set_options(CURL *easy, HttpRequest *request, HttpResponse *response,
 {
 	curl_easy_setopt(easy, CURLOPT_CURLU, request->parsed);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* a name server that does not answer must not be waited for when the time is over */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	restrict_protocols(easy);
 	set_method(easy, request);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http_request_headers(request));

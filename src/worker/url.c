@@ -108,6 +108,17 @@ url_is_bound(CURLU *url, const char *hosts)
 	return false;
 }
 
+/* Returns the next :// of a text, NULL when there is none; looks at nothing behind it. */
+static const char *
+next_mark(const char *from, const char *end)
+{
+	const char *p = memchr(from, ':', (size_t) (end - from));
+
+	while (p != NULL && (end - p < 3 || p[1] != '/' || p[2] != '/'))
+		p = memchr(p + 1, ':', (size_t) (end - p - 1));
+	return p;
+}
+
 /* Cuts user:password@ from every URL in a text, in time linear in it. */
 void
 cut_userinfo(StringBuf *text)
@@ -119,7 +130,7 @@ cut_userinfo(StringBuf *text)
 
 	if (text->len == 0)
 		return;
-	while ((mark = memmem(from, (size_t) (end - from), "://", 3)) != NULL)
+	while ((mark = next_mark(from, end)) != NULL)
 	{
 		const char *rest = mark + 3;
 

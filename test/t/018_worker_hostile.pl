@@ -166,6 +166,25 @@ is(result_of($items, 'error', 'action_error'), 'timed out after 2 seconds', '...
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"), 0, '... and no statement goes on');
 
 #
+# Name servers
+#
+SKIP:
+{
+	append_to_file("$directory/resolv.conf", "nameserver 127.0.0.1\n");
+	append_to_file("$directory/sink", "use IO::Socket::INET; my \$s = IO::Socket::INET->new(LocalAddr => '127.0.0.1:53', Proto => 'udp') or exit 1;\n"
+		  . "print 'open'; close STDOUT; sleep 100;\n");
+	my $setup = "ip link set lo up && mount --bind /dev/null /etc/hosts && mount --bind $directory/resolv.conf /etc/resolv.conf";
+	skip 'there are no namespaces for this user here', 2 if system("unshare -Urmn sh -c '$setup' 2>/dev/null") != 0;
+	skip 'this libcurl waits for name servers', 2 if hex(`curl-config --vernum`) < 0x075700;
+	my $unresolved = execute_step("tool: http\ntimeout: 1\nurl: http://nowhere.example.org/\n");
+	my $begin = time;
+	system('unshare', '-Urmn', 'sh', '-c', "$setup; mkfifo $directory/open; perl $directory/sink > $directory/open & read -r x < $directory/open; "
+		  . "PGUSER=" . getpwuid($<) . " noetl-worker --once --connect \"" . $node->connstr('postgres') . "\" >/dev/null 2>&1; kill \$!");
+	is(result_of($unresolved, 'error', 'action_error'), 'timed out after 1 seconds', 'a name server that does not answer');
+	cmp_ok(time - $begin, '<', 8, '... keeps nobody beyond the time of the task');
+}
+
+#
 # Reports that take long
 #
 sql("CREATE ROLE ordinary; GRANT USAGE ON SCHEMA noetl TO ordinary; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA noetl TO ordinary");
