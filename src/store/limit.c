@@ -307,7 +307,8 @@ limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
 	asks->terms.concurrency = json_get_int(&limit, "concurrency", &number) ? (int) number : -1;
 	asks->terms.rate = json_get_int(&limit, "rate", &number) ? (int) number : 0;
 	asks->terms.per = json_get_int(&limit, "per", &number) ? number : 0;
-	asks->terms.burst = json_get_int(&limit, "burst", &number) ? (int) number : 1;
+	asks->terms.burst = limit_burst(&asks->terms,
+									json_get_int(&limit, "burst", &number) ? number : 1);
 	asks->on_limit = json_get_text(&limit, "on_limit");
 	key->name = json_get_text(&limit, "name");
 	key->key = json_get_text(&limit, "key");
@@ -551,7 +552,7 @@ read_state(void *arg, HeapTuple row, TupleDesc desc)
 	state->rule.concurrency = isnull ? -1 : DatumGetInt32(value);
 	state->rule.rate = DatumGetInt32(sql_column(row, desc, 3));
 	state->rule.per = DatumGetInt64(sql_column(row, desc, 4));
-	state->rule.burst = DatumGetInt32(sql_column(row, desc, 5));
+	state->rule.burst = limit_burst(&state->rule, DatumGetInt32(sql_column(row, desc, 5)));
 	state->paced = DatumGetBool(sql_column(row, desc, 6));
 	state->full_at = DatumGetTimestampTz(sql_column(row, desc, 7));
 	state->changed = DatumGetTimestampTz(sql_column(row, desc, 8));

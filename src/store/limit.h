@@ -35,6 +35,18 @@ typedef struct LimitTerms
 	int			burst;
 } LimitTerms;
 
+/* The longest time that a burst is spread over: 100,000 years, lest times overflow */
+#define LONGEST_BURST_US	(INT64CONST(36525000) * USECS_PER_DAY)
+
+/* Returns the burst that counts beside a rate: no larger than the times of its places can be. */
+static inline int
+limit_burst(const LimitTerms *terms, int64 burst)
+{
+	int64		interval = terms->rate > 0 ? terms->per / terms->rate : 0;
+
+	return (int) Max(Min(burst, LONGEST_BURST_US / Max(interval, 1)), 1);
+}
+
 /* What waits for a slot. */
 typedef struct LimitWaiter
 {

@@ -360,6 +360,21 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RU
 SELECT count(*) FROM noetl.slot;
 DELETE FROM noetl.queue;
 
+-- A burst that is spread over more time than there is counts as one of 100,000 years.
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/bursts
+workflow:
+- {step: one, type: limits_bursts, limits: [{name: bursts, rate: {limit: 1, per: 30 days, burst: 2147483647}}]}
+') > 0 AS registered;
+SELECT count(noetl.execute('limits/bursts')) FROM generate_series(1, 3);
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'limits_bursts' GROUP BY 1;
+SELECT full_at < now() + '1 year' AS near, due_at < now() + '1 year' AS near FROM noetl.limit_pace WHERE name = 'bursts';
+SELECT noetl.set_limit('bursts', rate => '{"limit": 1, "per": "100 years"}');
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limits/bursts';
+DELETE FROM noetl.limit_pace WHERE name = 'bursts';
+
 -- What a limit must not say.
 SELECT severity, message FROM noetl.validate($$
 workflow:
