@@ -777,9 +777,9 @@ limit_make_wait(const LimitWaiter *waiter)
 	(void) execute(&update, values, NULL, NULL);
 }
 
-/* Finds the holder that has had a slot longest (store/limit.h). */
+/* Finds a holder by how long it has had a slot (store/limit.h). */
 bool
-limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
+limit_oldest_holder(const LimitKey *key, int64 except, int skip, LimitWaiter *holder)
 {
 	static SqlStatement select = {
 		"SELECT COALESCE(q.queue_id, s.queue_id), s.ordinal, s.execution_id, s.task, s.spec"
@@ -788,10 +788,11 @@ limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 		"   AND q.slot_of OPERATOR(pg_catalog.=) s.queue_id"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND s.held AND s.execution_id OPERATOR(pg_catalog.<>) $3"
-		" ORDER BY s.since, s.queue_id LIMIT 1", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
+		" ORDER BY s.since, s.queue_id OFFSET $4 LIMIT 1", 4,
+		{TEXTOID, TEXTOID, INT8OID, INT8OID}, NULL
 	};
-	Datum		values[3] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
-	Int64GetDatum(except)};
+	Datum		values[4] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
+	Int64GetDatum(except), Int64GetDatum(skip)};
 
 	return execute(&select, values, read_waiter, holder) > 0;
 }
