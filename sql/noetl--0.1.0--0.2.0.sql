@@ -933,10 +933,10 @@ AS $$
                                     FROM unnest(coalesce(nullif(types, '{}'), '{*}')) AS t
                                    WHERE t IS NOT NULL LIMIT 64) AS given) END AS times
     ), session AS (
-        SELECT jsonb_build_object('pid', pg_backend_pid(),
-                   'backend_start', (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a),
-                   'host', coalesce(host(inet_client_addr()), 'local'))
-               || coalesce(CASE jsonb_typeof(info) WHEN 'object' THEN info END, '{}') AS says
+        SELECT jsonb_build_object('host', coalesce(host(inet_client_addr()), 'local'))
+               || coalesce(CASE jsonb_typeof(info) WHEN 'object' THEN info END, '{}')
+               || jsonb_build_object('pid', pg_backend_pid(),    -- which no worker says otherwise
+                   'backend_start', (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)) AS says
     ), known AS (
         SELECT r.runtime_id, r.capabilities, r.runtime
           FROM noetl.runtime AS r WHERE r.name = worker_id
@@ -1033,7 +1033,7 @@ CREATE VIEW noetl.worker WITH (security_barrier) AS
                 THEN (SELECT CASE WHEN count(*) = 0 THEN false
                                   ELSE bool_or(a.backend_start = (r.runtime ->> 'backend_start')::timestamptz) END
                         FROM pg_stat_activity AS a
-                       WHERE a.pid = (r.runtime ->> 'pid')::integer) END AS connected
+                       WHERE a.pid::text = r.runtime ->> 'pid') END AS connected
       FROM noetl.runtime AS r
      CROSS JOIN LATERAL (SELECT count(*)::integer AS in_flight
                            FROM noetl.queue AS q
@@ -2190,6 +2190,9 @@ BEGIN
             RAISE invalid_parameter_value USING MESSAGE = 'a rate needs a limit and a span of time, per, above zero',
                 HINT = 'For example {"limit": 100, "per": "minute", "burst": 10}.';
         END IF;
+        IF span >= extract(epoch FROM interval '36525 days') * 1000000 THEN
+            RAISE invalid_parameter_value USING MESSAGE = 'per of a rate must be shorter than a century';
+        END IF;
     END IF;
     INSERT INTO noetl.limit_rule (name, concurrency, rate, per, burst)
          VALUES (set_limit.name, set_limit.concurrency, (set_limit.rate ->> 'limit')::integer, span,
@@ -2784,14 +2787,24 @@ CREATE FUNCTION noetl.build_ahead(OUT names text[], OUT bounds timestamptz[])
 DECLARE
     width  interval := noetl.partition_width();
     target timestamptz := clock_timestamp() + greatest(width, interval '24 hours');
+    first  timestamptz := date_trunc('second', clock_timestamp()) + interval '10 seconds';
+    beyond timestamptz;
+    covers bigint;
 BEGIN
+    -- from the first time that no partition is for, as far as one that somebody has made for a later time
+    LOOP
+        SELECT p.until INTO covers FROM noetl.partitions() AS p
+         WHERE p.since <= noetl.id_at(first) AND p.until > noetl.id_at(first);
+        EXIT WHEN NOT FOUND;
+        first := noetl.id_time(covers);
+    END LOOP;
+    beyond := (SELECT noetl.id_time(min(p.since)) FROM noetl.partitions() AS p WHERE p.since > noetl.id_at(first));
     names := '{}';
-    bounds := ARRAY[greatest(date_trunc('second', clock_timestamp()) + interval '10 seconds',
-                             (SELECT noetl.id_time(max(p.until)) FROM noetl.partitions() AS p))];
+    bounds := ARRAY[first];
     -- few at a time: the default partition is locked while they are attached
-    WHILE bounds[cardinality(bounds)] < target AND cardinality(names) < 4 LOOP
+    WHILE bounds[cardinality(bounds)] < least(target, beyond) AND cardinality(names) < 4 LOOP
         names := names || noetl.partition_name(bounds[cardinality(bounds)]);
-        bounds := bounds || date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width;
+        bounds := bounds || least(date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width, beyond);
     END LOOP;
     PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
 END

@@ -31,10 +31,10 @@ AS $$
                                     FROM unnest(coalesce(nullif(types, '{}'), '{*}')) AS t
                                    WHERE t IS NOT NULL LIMIT 64) AS given) END AS times
     ), session AS (
-        SELECT jsonb_build_object('pid', pg_backend_pid(),
-                   'backend_start', (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a),
-                   'host', coalesce(host(inet_client_addr()), 'local'))
-               || coalesce(CASE jsonb_typeof(info) WHEN 'object' THEN info END, '{}') AS says
+        SELECT jsonb_build_object('host', coalesce(host(inet_client_addr()), 'local'))
+               || coalesce(CASE jsonb_typeof(info) WHEN 'object' THEN info END, '{}')
+               || jsonb_build_object('pid', pg_backend_pid(),    -- which no worker says otherwise
+                   'backend_start', (SELECT a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a)) AS says
     ), known AS (
         SELECT r.runtime_id, r.capabilities, r.runtime
           FROM noetl.runtime AS r WHERE r.name = worker_id
@@ -136,7 +136,7 @@ CREATE VIEW noetl.worker WITH (security_barrier) AS
                 THEN (SELECT CASE WHEN count(*) = 0 THEN false
                                   ELSE bool_or(a.backend_start = (r.runtime ->> 'backend_start')::timestamptz) END
                         FROM pg_stat_activity AS a
-                       WHERE a.pid = (r.runtime ->> 'pid')::integer) END AS connected
+                       WHERE a.pid::text = r.runtime ->> 'pid') END AS connected
       FROM noetl.runtime AS r
      CROSS JOIN LATERAL (SELECT count(*)::integer AS in_flight
                            FROM noetl.queue AS q

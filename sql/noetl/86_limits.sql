@@ -27,6 +27,9 @@ BEGIN
             RAISE invalid_parameter_value USING MESSAGE = 'a rate needs a limit and a span of time, per, above zero',
                 HINT = 'For example {"limit": 100, "per": "minute", "burst": 10}.';
         END IF;
+        IF span >= extract(epoch FROM interval '36525 days') * 1000000 THEN
+            RAISE invalid_parameter_value USING MESSAGE = 'per of a rate must be shorter than a century';
+        END IF;
     END IF;
     INSERT INTO noetl.limit_rule (name, concurrency, rate, per, burst)
          VALUES (set_limit.name, set_limit.concurrency, (set_limit.rate ->> 'limit')::integer, span,

@@ -553,14 +553,24 @@ CREATE FUNCTION noetl.build_ahead(OUT names text[], OUT bounds timestamptz[])
 DECLARE
     width  interval := noetl.partition_width();
     target timestamptz := clock_timestamp() + greatest(width, interval '24 hours');
+    first  timestamptz := date_trunc('second', clock_timestamp()) + interval '10 seconds';
+    beyond timestamptz;
+    covers bigint;
 BEGIN
+    -- from the first time that no partition is for, as far as one that somebody has made for a later time
+    LOOP
+        SELECT p.until INTO covers FROM noetl.partitions() AS p
+         WHERE p.since <= noetl.id_at(first) AND p.until > noetl.id_at(first);
+        EXIT WHEN NOT FOUND;
+        first := noetl.id_time(covers);
+    END LOOP;
+    beyond := (SELECT noetl.id_time(min(p.since)) FROM noetl.partitions() AS p WHERE p.since > noetl.id_at(first));
     names := '{}';
-    bounds := ARRAY[greatest(date_trunc('second', clock_timestamp()) + interval '10 seconds',
-                             (SELECT noetl.id_time(max(p.until)) FROM noetl.partitions() AS p))];
+    bounds := ARRAY[first];
     -- few at a time: the default partition is locked while they are attached
-    WHILE bounds[cardinality(bounds)] < target AND cardinality(names) < 4 LOOP
+    WHILE bounds[cardinality(bounds)] < least(target, beyond) AND cardinality(names) < 4 LOOP
         names := names || noetl.partition_name(bounds[cardinality(bounds)]);
-        bounds := bounds || date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width;
+        bounds := bounds || least(date_bin(width, bounds[cardinality(bounds)], '2024-01-01 00:00:00+00') + width, beyond);
     END LOOP;
     PERFORM noetl.build_partition(n) FROM unnest(names) AS n;
 END

@@ -104,7 +104,7 @@ redrive_execution(Store *store, const BrokerState *state, const Event *event, in
 	Event		start;
 	TimestampTz deadline = 0;
 
-	if (store_start_event(store, state->execution_id, &start))
+	if (start_read(store, state->execution_id, &start))
 		deadline = engine_deadline(&start);
 	if (state->playbook->nlimits > 0)
 	{

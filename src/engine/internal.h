@@ -409,6 +409,18 @@ extern void start_await_slots(Event *event);
 /* Returns what the meta of an execution_start says of its role, settings and terms. */
 extern Jsonb *start_describe(const Event *event, Oid role);
 /*
+ * Reads the execution_start of an execution with the parameters that count, those of its
+ * newest execution_rescheduled; returns false when it has been deleted.
+ */
+extern bool start_read(Store *store, int64 execution_id, Event *start);
+
+/*
+ * Has an execution with limits, whose lock is held and whose time has come, wait for its
+ * slots, unless it has been put off.
+ */
+extern void start_await_at_its_time(Store *store, const Execution *execution);
+
+/*
  * Begins a scheduled execution, whose lock is held, unless it has been put off; returns
  * the number of tasks.
  */

@@ -28,6 +28,9 @@
 /* Whoever hands out slots waits so long for transactions that are about to end */
 #define PATIENCE_US	INT64CONST(50000)
 
+/* Of so many holders of a limit one is looked for that may be displaced */
+#define MOST_HOLDERS	100
+
 /* What waits is looked at again so much later when others were busy with its row */
 #define BUSY_US		INT64CONST(100000)
 
@@ -74,13 +77,35 @@ end_task(Store *store, int64 queue_id, const char *limit, const char *error)
 							 NULL);
 }
 
+/*
+ * Finds the task or the execution that has had a slot longest and may be displaced by an
+ * execution: one of a role for which that one's may act.
+ */
+static bool
+find_displaced(Store *store, const LimitKey *key, int64 execution_id, LimitWaiter *oldest)
+{
+	Execution	asks;
+	Execution	holds;
+
+	if (!store_get_execution(store, execution_id, &asks))
+		return false;
+	for (int i = 0; i < MOST_HOLDERS && limit_oldest_holder(key, execution_id, i, oldest); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!store_get_execution(store, oldest->execution_id, &holds) ||
+			engine_role_acts_for(asks.started_by, holds.started_by))
+			return true;
+	}
+	return false;
+}
+
 /* Cancels the execution that has had a slot longest; false: the caller must wait for its end. */
 static bool
 displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
 {
 	LimitWaiter oldest;
 
-	if (!limit_oldest_holder(key, execution_id, &oldest) ||
+	if (!find_displaced(store, key, execution_id, &oldest) ||
 		!execution_trylock(oldest.execution_id))
 		return false;
 	if (oldest.task)

@@ -188,18 +188,6 @@ reap_execution(Store *store, int64 execution_id)
 	(void) engine_ingest(store, &event);
 }
 
-/* Has an execution with limits, whose time has come, wait for its slots. */
-static void
-await_at_its_time(Store *store, const Execution *execution)
-{
-	Event		start;
-
-	if (!store_start_event(store, execution->execution_id, &start))
-		return;
-	store_reschedule_execution(store, execution->execution_id, DT_NOEND);
-	limit_await(execution, &start);
-}
-
 /* Ends the pause of an execution whose time has come; returns how many tasks get ready. */
 static int
 reap_pause(Store *store, int64 execution_id)
@@ -223,7 +211,7 @@ reap_start(Store *store, int64 execution_id)
 		!limit_execution_has_slots(execution_id,
 								   playbook_get(execution.catalog_id)->nlimits))
 	{
-		await_at_its_time(store, &execution);
+		start_await_at_its_time(store, &execution);
 		return 0;
 	}
 	return start_begin(store, &execution);

@@ -211,6 +211,9 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
 		run_at = Max(run_at, now);
 		reschedule(store, &execution, start, run_at);
+		/* it asks for slots when its time comes, by its new parameters */
+		if (limit_of_executions(execution.catalog_id))
+			limit_free_execution(execution_id);
 	}
 	store_close(store);
 	return scheduled;
@@ -444,6 +447,54 @@ engine_begin_event(Event *begin, const Event *start, const Event *rescheduled, c
 	begin->context = json_to_jsonb(&below);
 }
 
+/* Reads the newest execution_rescheduled of an execution; returns false when there is none. */
+static bool
+read_rescheduled(Store *store, int64 execution_id, Event *rescheduled)
+{
+	return store_last_rescheduled(store, execution_id, rescheduled) &&
+		rescheduled->terms != NULL;
+}
+
+/* Reads an execution_start with the parameters that count (engine/internal.h). */
+bool
+start_read(Store *store, int64 execution_id, Event *start)
+{
+	Event		written;
+	Event		rescheduled;
+
+	if (!store_start_event(store, execution_id, &written))
+		return false;
+	engine_begin_event(start, &written,
+					   read_rescheduled(store, execution_id, &rescheduled) ? &rescheduled : NULL,
+					   &written);
+	return true;
+}
+
+/* Returns whether an execution is to begin later than its row says; has the row say so. */
+static bool
+follow_put_off(Store *store, const Execution *execution, const Event *rescheduled)
+{
+	if (rescheduled->terms->run_at <= Max(execution->run_at, GetCurrentTimestamp()))
+		return false;
+	reschedule(store, execution, rescheduled, rescheduled->terms->run_at);
+	return true;
+}
+
+/* Has an execution wait for its slots when its time has come (engine/internal.h). */
+void
+start_await_at_its_time(Store *store, const Execution *execution)
+{
+	Event		start;
+	Event		rescheduled;
+
+	if ((read_rescheduled(store, execution->execution_id, &rescheduled) &&
+		 follow_put_off(store, execution, &rescheduled)) ||
+		!start_read(store, execution->execution_id, &start))
+		return;
+	store_reschedule_execution(store, execution->execution_id, DT_NOEND);
+	limit_await(execution, &start);
+}
+
 /*
  * Begins a scheduled execution, whose lock is held, unless it has been put off; returns
  * the number of tasks.
@@ -456,14 +507,10 @@ start_begin(Store *store, const Execution *execution)
 	Event		begin;
 	Event		rescheduled;
 	TimestampTz deadline;
-	bool		put_off = store_last_rescheduled(store, execution->execution_id, &rescheduled) &&
-		rescheduled.terms != NULL;
+	bool		put_off = read_rescheduled(store, execution->execution_id, &rescheduled);
 
-	if (put_off && rescheduled.terms->run_at > Max(execution->run_at, GetCurrentTimestamp()))
-	{
-		reschedule(store, execution, &rescheduled, rescheduled.terms->run_at);
+	if (put_off && follow_put_off(store, execution, &rescheduled))
 		return 0;
-	}
 	if (!store_start_event(store, execution->execution_id, &start))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

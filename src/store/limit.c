@@ -316,7 +316,8 @@ limit_read_spec(Jsonb *limits, int ordinal, LimitKey *key, LimitWaiter *asks)
 	asks->terms.concurrency = json_get_int(&limit, "concurrency", &number) ? (int) number : -1;
 	asks->terms.rate = json_get_int(&limit, "rate", &number) ? (int) number : 0;
 	asks->terms.per = json_get_int(&limit, "per", &number) ? number : 0;
-	asks->terms.burst = json_get_int(&limit, "burst", &number) ? (int) number : 1;
+	asks->terms.burst = limit_burst(&asks->terms,
+									json_get_int(&limit, "burst", &number) ? number : 1);
 	asks->on_limit = json_get_text(&limit, "on_limit");
 	key->name = json_get_text(&limit, "name");
 	key->key = json_get_text(&limit, "key");
@@ -560,7 +561,7 @@ read_state(void *arg, HeapTuple row, TupleDesc desc)
 	state->rule.concurrency = isnull ? -1 : DatumGetInt32(value);
 	state->rule.rate = DatumGetInt32(sql_column(row, desc, 3));
 	state->rule.per = DatumGetInt64(sql_column(row, desc, 4));
-	state->rule.burst = DatumGetInt32(sql_column(row, desc, 5));
+	state->rule.burst = limit_burst(&state->rule, DatumGetInt32(sql_column(row, desc, 5)));
 	state->paced = DatumGetBool(sql_column(row, desc, 6));
 	state->full_at = DatumGetTimestampTz(sql_column(row, desc, 7));
 	state->changed = DatumGetTimestampTz(sql_column(row, desc, 8));
@@ -784,9 +785,9 @@ limit_make_wait(const LimitWaiter *waiter)
 	(void) execute(&update, values, NULL, NULL);
 }
 
-/* Finds the holder that has had a slot longest (store/limit.h). */
+/* Finds a holder by how long it has had a slot (store/limit.h). */
 bool
-limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
+limit_oldest_holder(const LimitKey *key, int64 except, int skip, LimitWaiter *holder)
 {
 	static SqlStatement select = {
 		"SELECT COALESCE(q.queue_id, s.queue_id), s.ordinal, s.execution_id, s.task, s.spec"
@@ -795,10 +796,11 @@ limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder)
 		"   AND q.slot_of OPERATOR(pg_catalog.=) s.queue_id"
 		" WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.key OPERATOR(pg_catalog.=) $2"
 		"   AND s.held AND s.execution_id OPERATOR(pg_catalog.<>) $3"
-		" ORDER BY s.since, s.queue_id LIMIT 1", 3, {TEXTOID, TEXTOID, INT8OID}, NULL
+		" ORDER BY s.since, s.queue_id OFFSET $4 LIMIT 1", 4,
+		{TEXTOID, TEXTOID, INT8OID, INT8OID}, NULL
 	};
-	Datum		values[3] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
-	Int64GetDatum(except)};
+	Datum		values[4] = {CStringGetTextDatum(key->name), CStringGetTextDatum(key->key),
+	Int64GetDatum(except), Int64GetDatum(skip)};
 
 	return execute(&select, values, read_waiter, holder) > 0;
 }

@@ -36,6 +36,18 @@ typedef struct LimitTerms
 	int			burst;
 } LimitTerms;
 
+/* The longest time that a burst is spread over: 100,000 years, lest times overflow */
+#define LONGEST_BURST_US	(INT64CONST(36525000) * USECS_PER_DAY)
+
+/* Returns the burst that counts beside a rate: no larger than the times of its places can be. */
+static inline int
+limit_burst(const LimitTerms *terms, int64 burst)
+{
+	int64		interval = terms->rate > 0 ? terms->per / terms->rate : 0;
+
+	return (int) Max(Min(burst, LONGEST_BURST_US / Max(interval, 1)), 1);
+}
+
 /* What waits for a slot. */
 typedef struct LimitWaiter
 {
@@ -189,8 +201,11 @@ extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWai
 extern void limit_grant(LimitBook *state, const LimitWaiter *waiter, TimestampTz now);
 /* Lets what did not want to wait wait. */
 extern void limit_make_wait(const LimitWaiter *waiter);
-/* Finds the holder that has had a slot longest, except for an execution; false: there is none. */
-extern bool limit_oldest_holder(const LimitKey *key, int64 except, LimitWaiter *holder);
+/*
+ * Finds the holder that has had a slot longest, after "skip" that have had it longer, except
+ * for an execution; false: there is none.
+ */
+extern bool limit_oldest_holder(const LimitKey *key, int64 except, int skip, LimitWaiter *holder);
 /* Has the execution itself all its slots, or any place at all? */
 extern bool limit_execution_has_slots(int64 execution_id, int nlimits);
 /* Writes when to look at a limit and a key again; 0: never. */

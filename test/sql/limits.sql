@@ -385,6 +385,59 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RU
 SELECT count(*) FROM noetl.slot;
 DELETE FROM noetl.queue;
 
+-- Whoever uses a name that others use, too, displaces nothing of theirs, and waits.
+CREATE ROLE limits_one;
+CREATE ROLE limits_other;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute TO limits_one, limits_other;
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/shared
+limits: [{name: shared, concurrency: 2, on_limit: cancel_oldest}]
+workflow: [{step: one, type: limits_shared, limits: [{name: shared_task, concurrency: 2, on_limit: cancel_oldest}]}]
+') > 0 AS registered;
+SET ROLE limits_one;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+SET ROLE limits_other;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+RESET ROLE;
+SELECT started_by, status, regexp_replace(error, '\d{9,}', '<id>') AS error FROM noetl.execution WHERE path = 'limits/shared' ORDER BY execution_id;
+SET ROLE limits_one;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+RESET ROLE;
+SELECT started_by, status FROM noetl.execution WHERE path = 'limits/shared' ORDER BY execution_id;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limits/shared' AND started_by = 'limits_one'::regrole AND ended_at IS NULL;
+-- Where all slots are another's it waits.
+SELECT noetl.set_limit('shared', 1);
+SET ROLE limits_one;
+SELECT noetl.execute('limits/shared') > 0 AS started;
+RESET ROLE;
+SELECT started_by, status FROM noetl.execution WHERE path = 'limits/shared' ORDER BY execution_id;
+-- A superuser may.
+SELECT noetl.execute('limits/shared') > 0 AS started;
+SELECT started_by = current_user::regrole AS mine, status FROM noetl.execution WHERE path = 'limits/shared' ORDER BY execution_id;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limits/shared' AND ended_at IS NULL;
+SELECT noetl.unset_limit('shared');
+DROP OWNED BY limits_one, limits_other;
+DROP ROLE limits_one, limits_other;
+
+-- A burst that is spread over more time than there is counts as one of 100,000 years.
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/bursts
+workflow:
+- {step: one, type: limits_bursts, limits: [{name: bursts, rate: {limit: 1, per: 30 days, burst: 2147483647}}]}
+') > 0 AS registered;
+SELECT count(noetl.execute('limits/bursts')) FROM generate_series(1, 3);
+SELECT status, count(*) FROM noetl.queue WHERE node_type = 'limits_bursts' GROUP BY 1;
+SELECT full_at < now() + '1 year' AS near, due_at < now() + '1 year' AS near FROM noetl.limit_pace WHERE name = 'bursts';
+SELECT noetl.set_limit('bursts', rate => '{"limit": 1, "per": "100 years"}');
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limits/bursts';
+DELETE FROM noetl.limit_pace WHERE name = 'bursts';
+
 -- What a limit must not say.
 SELECT severity, message FROM noetl.validate($$
 workflow:

@@ -194,6 +194,23 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM noetl.maintain();
 ROLLBACK;
 
+-- A partition that somebody has made for a later time keeps none from being made before it.
+BEGIN;
+DO $$ DECLARE leaf regclass; BEGIN
+    FOR leaf IN SELECT partition FROM noetl.partitions() WHERE since IS NOT NULL LOOP
+        EXECUTE format('DROP TABLE %s', leaf);
+    END LOOP;
+END $$;
+SELECT count(*) >= 0 AS stored FROM noetl.retain('90 days', dry_run => false);
+SELECT noetl.make_partition('2092-01-01', '2092-02-01') IS NOT NULL AS made,
+       noetl.make_partition(date_trunc('day', now(), 'UTC') + '50 hours', date_trunc('day', now(), 'UTC') + '60 hours') IS NOT NULL AS made;
+SELECT string_agg(DISTINCT action, ', ') AS actions FROM noetl.maintain() WHERE action <> 'deleted';
+SELECT string_agg(DISTINCT action, ', ') AS actions FROM noetl.maintain() WHERE action <> 'deleted';
+SELECT string_agg(DISTINCT action, ', ') AS actions FROM noetl.maintain() WHERE action <> 'deleted';
+SELECT bool_and(EXISTS (SELECT FROM noetl.partitions() AS p WHERE p.since <= noetl.id_at(t) AND p.until > noetl.id_at(t))) AS without_gaps
+  FROM generate_series(now() + '1 min', now() + '6 days', '1 hour') AS t;
+ROLLBACK;
+
 -- A family stays, or goes, as a whole: a child does not go while its parent stays because of another child.
 SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: retention/kept, workflow: [{step: task, type: http, url: x}]}') > 0 AS registered,
        noetl.register('

@@ -206,6 +206,33 @@ SELECT noetl.debounce('starts/one', 'd', '1 hour') <> :d AS another;
 SELECT noetl.debounce('starts/one', 'e', '2 hours', max_wait => '1 s') AS e \gset
 SELECT run_at < now() + '1 min' AS at_once FROM noetl.execution WHERE execution_id = :e;
 
+-- An execution with a limit asks for its slot by the newest parameters, when its time has come, and not while it is put off.
+SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: starts/limited
+limits: [{name: starts, concurrency: 1, key: "{{ workload.tenant }}"}]
+workflow: [{step: one, type: starts_limited}]
+') > 0 AS registered;
+SELECT noetl.execute('starts/limited', '{"tenant": "a"}') AS a \gset
+SELECT noetl.debounce('starts/limited', 'd', '1 hour', '{"tenant": "b"}') AS d \gset
+SELECT noetl.debounce('starts/limited', 'd', '0.01 s', '{"tenant": "a"}') = :d AS same, pg_sleep(0.05);
+SELECT noetl.enqueue_next(:d);
+SELECT key, held, execution_id = :d AS put_off FROM noetl.slot WHERE name = 'starts' ORDER BY held DESC;
+SELECT noetl.debounce('starts/limited', 'd', '1 hour', '{"tenant": "a"}') = :d AS same;
+SELECT key, held, execution_id = :d AS put_off FROM noetl.slot WHERE name = 'starts' ORDER BY held DESC;
+SELECT noetl.cancel(:a);
+SELECT noetl.execute('starts/limited', '{"tenant": "a"}') AS a \gset
+SELECT status FROM noetl.execution WHERE execution_id = :a;
+SELECT noetl.debounce('starts/limited', 'd', '0.01 s', '{"tenant": "c"}') = :d AS same, pg_sleep(0.05);
+SELECT noetl.enqueue_next(:d);
+SELECT key, held, execution_id = :d AS put_off FROM noetl.slot WHERE name = 'starts' ORDER BY key;
+-- So does a redrive.
+SELECT noetl.cancel(:d);
+SELECT noetl.redrive(:d);
+SELECT key, held, execution_id = :d AS put_off FROM noetl.slot WHERE name = 'starts' ORDER BY key;
+SELECT * FROM noetl.verify(:d);
+
 -- What makes no sense.
 \set VERBOSITY terse
 SELECT noetl.execute('starts/one', key => '');

@@ -178,6 +178,12 @@ RESET ROLE;
 SELECT types FROM noetl.worker WHERE worker_id = 'visitor';
 DROP OWNED BY zoo_visitor;
 DROP ROLE zoo_visitor;
+-- What a worker says of itself does not say which session it has, and cannot be in the way of who looks.
+SELECT noetl.announce('odd', '{zebra}', '{"pid": "pod 7", "backend_start": "never", "host": "here"}') AS announced;
+SELECT worker_id, host, connected FROM noetl.worker WHERE worker_id = 'odd';
+UPDATE noetl.runtime SET runtime = runtime || '{"pid": "pod 7", "backend_start": "never"}' WHERE name = 'odd';
+SELECT worker_id, host, connected FROM noetl.worker WHERE worker_id = 'odd';
+DELETE FROM noetl.runtime WHERE name = 'odd';
 -- A worker whose session has ended takes nothing, however lately it has asked.
 TRUNCATE noetl.runtime;
 SELECT noetl.announce('gone', '{zebra}', '{"application": "noetl-worker gone"}') AS announced;
