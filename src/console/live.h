@@ -28,7 +28,8 @@ typedef struct Stream Stream;
 	" ORDER BY d.execution_id LIMIT " CHILDREN ")" \
 	" UNION ALL SELECT c.execution_id, t.depth + 1, t.place || c.execution_id FROM t" \
 	" CROSS JOIN LATERAL (SELECT d.execution_id FROM noetl.execution AS d" \
-	" WHERE d.parent_execution_id = t.execution_id ORDER BY d.execution_id LIMIT " CHILDREN ") AS c" \
+	" WHERE d.parent_execution_id = t.execution_id" \
+	" ORDER BY d.execution_id LIMIT " CHILDREN ") AS c" \
 	" WHERE t.depth < " GENERATIONS ")"
 
 /*
