@@ -105,11 +105,12 @@ function keepFocus(before, after) {
 }
 
 // Takes the marked parts of the page anew; what is unfolded or has the focus stays so.  Returns
-// whether a part that is in use has to wait.
+// whether a part that is in use has to wait; raises when the page cannot be had now.
 async function refresh() {
   if (document.hidden) return false;
   const response = await fetch(location.href, { headers: { "X-Noetl-Refresh": "1" } });
   if (response.status === 401) location.reload();
+  if (response.status >= 500) throw new Error(response.statusText);
   if (!response.ok) return false;
   let waits = false;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -162,22 +163,28 @@ function live() {
   const what = document.body.dataset.live;
   if (what === undefined || !window.EventSource) return;
   const say = document.getElementById("live");
-  let stream = null, changed = false, following = false, waits = false, rest = 300;
-  // A page that takes long to make is made anew less often.
+  let stream = null, changed = false, following = false, waits = false, rest = 300, again = null;
+  // A page that takes long to make is made anew less often; one that was not to be had is asked for again.
   async function follow() {
     following = true;
     while (changed) {
       await new Promise((done) => setTimeout(done, rest));
       changed = false;
       const begun = performance.now();
-      waits = await refresh().catch(() => false);
-      rest = Math.max(300, 10 * (performance.now() - begun));
+      let shortest = 300;
+      waits = await refresh().catch(() => {
+        changed = true;
+        shortest = 3000;
+        return waits;
+      });
+      rest = Math.max(shortest, 10 * (performance.now() - begun));
     }
     following = false;
   }
   function stop() {
     if (stream) stream.close();
     stream = null;
+    clearTimeout(again);
   }
   // A tab that nobody sees listens to nothing: a browser has few connections to give.
   function listen() {
@@ -185,7 +192,11 @@ function live() {
     if (document.hidden) return;
     stream = new EventSource("/live?" + what);
     stream.onopen = () => { say.textContent = "live"; };
-    stream.onerror = () => { say.textContent = "not live"; };
+    // A browser tries again when a stream has ended, and not when it was refused.
+    stream.onerror = () => {
+      say.textContent = "not live";
+      if (stream.readyState === 2) again = setTimeout(listen, 5000);
+    };
     stream.onmessage = () => {
       changed = true;
       if (!following) follow();

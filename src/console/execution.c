@@ -166,20 +166,9 @@ append_timeline(Request *request, PQExpBuffer out, const char *id)
 	html(out, "</section>\n");
 }
 
-/* So many descendants are shown, of each execution so many children, so deep. */
-#define DESCENDANTS		"200"
-#define CHILDREN		"100"
-#define GENERATIONS		"8"
-
-/* What the executions below one are, each after its parent; the LIMIT ends the search. */
+/* What the executions below one are, each after its parent. */
 static const char children_query[] =
-	"WITH RECURSIVE t AS ((SELECT x.execution_id, 1 AS depth, ARRAY[x.execution_id] AS place"
-	" FROM noetl.execution AS x WHERE x.parent_execution_id = $1::bigint"
-	" ORDER BY x.execution_id LIMIT " CHILDREN ")"
-	" UNION ALL SELECT c.execution_id, t.depth + 1, t.place || c.execution_id FROM t"
-	" CROSS JOIN LATERAL (SELECT x.execution_id FROM noetl.execution AS x"
-	" WHERE x.parent_execution_id = t.execution_id ORDER BY x.execution_id LIMIT " CHILDREN ") AS c"
-	" WHERE t.depth < " GENERATIONS ")"
+	WITH_DESCENDANTS("$1::bigint")
 	" SELECT x.execution_id, x.path, x.status, x.current_index, " MOMENT("x.started_at") ", f.depth"
 	" FROM (SELECT * FROM t LIMIT " DESCENDANTS ") AS f"
 	" JOIN noetl.execution AS x USING (execution_id) ORDER BY f.place";

@@ -37,7 +37,12 @@ append_choices(PQExpBuffer out, const char *name, const char *required, const ch
 	{
 		bool		selected = strcmp(choice, value) == 0;
 
-		html(&all, "<option%r>%s</option>", selected ? " selected" : "", choice);
+		/* a browser sends the text with single blanks only, unless there is a value */
+		if (strpbrk(choice, " \t\r\n\f"))
+			html(&all, "<option value=\"%s\"%r>%s</option>", choice, selected ? " selected" : "",
+				 choice);
+		else
+			html(&all, "<option%r>%s</option>", selected ? " selected" : "", choice);
 		chosen = chosen || selected;
 	}
 	html(out, "<select name=\"v:%s\"%r>%r%r</select>", name, required,

@@ -23,6 +23,7 @@ typedef struct Field
 typedef struct Request
 {
 	bool		post;
+	bool		head;			/* the answer has no body */
 	bool		foreign;		/* the browser says that another site sends it */
 	bool		refresh;		/* the page asks by itself: nobody has done anything */
 	char	   *path;

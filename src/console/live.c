@@ -93,6 +93,13 @@ live_page(Request *request, Reply *reply)
 	int			all = 0;
 	int			own = 0;
 
+	reply->type = "text/event-stream";
+	/* a stream without a body would end in the chunk that ends one */
+	if (request->head)
+	{
+		free(stream);
+		return;
+	}
 	memcpy(stream->token, request->session->token, TOKEN_SIZE);
 	if (!parse_id(field(request, "execution"), stream->execution))
 		stream->execution[0] = '\0';
@@ -120,7 +127,6 @@ live_page(Request *request, Reply *reply)
 		stream->next = streams;
 		streams = stream;
 		reply->stream = stream;
-		reply->type = "text/event-stream";
 		ring();
 	}
 	else

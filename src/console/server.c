@@ -356,6 +356,15 @@ answer(Job *job)
 	return result;
 }
 
+/* Counts the headers that say how long a body is; called by libmicrohttpd. */
+static enum MHD_Result
+count_length(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	if (strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0)
+		++*(int *) cls;
+	return MHD_YES;
+}
+
 /* Reads what the headers say; returns 0, or the status with which it is refused. */
 static int
 read_headers(Job *job, const char *url, const char *method)
@@ -366,10 +375,16 @@ read_headers(Job *job, const char *url, const char *method)
 	const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Type");
 	const char *site = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
 	char		token[TOKEN_SIZE];
+	int			lengths = 0;
 
 	request->post = strcmp(method, "POST") == 0;
-	if (!request->post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+	request->head = strcmp(method, "HEAD") == 0;
+	if (!request->post && !request->head && strcmp(method, "GET") != 0)
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
+	/* a proxy may think that the request ends elsewhere, and another one begins there */
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &lengths);
+	if (lengths > 1)
+		return MHD_HTTP_BAD_REQUEST;
 	if (host == NULL || !host_allowed(host))
 		return MHD_HTTP_MISDIRECTED_REQUEST;
 	if (request->post &&

@@ -107,6 +107,19 @@ cmp_ok(scalar(() = ($heard // '') =~ /still here/g), '<', 3, 'without waiting fo
 unlike($heard // '', qr/changed/, 'another execution has not changed');
 close $_ foreach $changing_page, $still_page;
 
+# The page of an execution shows what it has started, and what these have
+sql(q{SET ROLE ann; SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: calls}\nworkflow:\n- {step: call, type: playbook, path: waits, next: later}\n- {step: later, type: wait, signal: go}');
+	SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\nmetadata: {path: top}\nworkflow:\n- {step: call, type: playbook, path: calls}')});
+my $top = sql("SET ROLE ann; SELECT noetl.execute('top')");
+# lists are told of the start, and nothing is left to tell
+sleep 3;
+my $top_page = listen_to($top);
+my $begun = time;
+sql("SET ROLE ann; SELECT noetl.signal(execution_id, 'go') FROM noetl.execution WHERE path = 'waits' AND parent_execution_id IS NOT NULL");
+ok(hears($top_page, qr/data: changed/), 'an execution hears of one that its child has started');
+cmp_ok(time - $begun, '<', 15, '... at once');
+close $top_page;
+
 # Each of many sessions hears of what its page shows.
 my @many = map { login($console, 'ann', 'ann pw') } 1 .. 5;
 my @pages = map { listen_to($changing, $_) } @many;

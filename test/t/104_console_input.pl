@@ -293,6 +293,25 @@ like(get($ann, '/playbook?path=versions&diff=7')->{content}, qr/There is no vers
 # The requests of one session that wait for the database
 my $pid = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'bob' AND application_name = 'noetl-console'");
 kill('STOP', $pid);
+# What a proxy and the console could take for the end of a request, or of an answer
+sub answers_to
+{
+	my ($text) = @_;
+	my $socket = raw_socket($console, "$text\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+	local $/;
+	return <$socket> // '';
+}
+my $form = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+foreach ([ 'of two kinds', "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" ], [ 'of two values', "Content-Length: 0\r\nContent-Length: 2\r\n" ])
+{
+	my ($what, $more) = @$_;
+	my $answer = answers_to($form . $more);
+	like($answer, qr{^HTTP/1\.1 400 }, "lengths $what are refused");
+	unlike($answer, qr/^ok$/m, '... and what follows is not answered');
+}
+like(answers_to("HEAD /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$ann->{cookies}{noetl_session}\r\n"),
+	qr{^HTTP/1\.1 200 (?:[^\r\n]+\r\n)+\r\nHTTP/1\.1 200 (?:[^\r\n]+\r\n)+\r\nok\n$}, 'HEAD of a stream has no body');
+
 my @waiting = map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$bob->{cookies}{noetl_session}\r\n\r\n") } 1 .. 8;
 my ($busy, $until) = (0, time + 60);
 while ($busy < 2 && time < $until)

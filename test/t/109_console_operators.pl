@@ -29,7 +29,7 @@ metadata: {path: asks}
 workflow:
 - {step: start, next: [pay, ship]}
 - {step: pay, type: wait, signal: [approved, rejected], next: again}
-- {step: ship, type: wait, signal: approved, accept: "{{ signal.data.level >= 2 }}", next: end}
+- {step: ship, form: {properties: {way: {enum: ["by  air", plain]}}}, type: wait, signal: approved, accept: "{{ signal.data.level >= 2 }}", next: end}
 - {step: again, type: wait, signal: approved, next: end}
 - {step: end}
 $y$);
@@ -71,6 +71,7 @@ sub answer_form
 
 my $id = sql("SET ROLE ann; SELECT noetl.execute('asks')");
 my $page = get($ann, '/approvals')->{content};
+like($page, qr/<option value="by  air">by  air<\/option><option>plain<\/option>/, 'a choice arrives with all its blanks');
 my $same_page = get($bob, '/approvals')->{content};
 like(answer_form($ann, $page, 'ship', signal => 'approved', json => '{"level": 3}'),
 	qr/The signal is not sent.*has not taken it/s, 'the form of one step does not answer another that waits for the same');
