@@ -34,13 +34,26 @@
 /* Such a session begins nothing more so long after it has begun the first thing */
 #define PASSING_TIME_US	INT64CONST(25000)
 
+/* Has lock_ancestors() met a lock of another session?  Set back by reap_one() */
+static bool met_lock = false;
+
+/* Takes the lock of an execution unless another session holds it. */
+static bool
+lock_one(int64 execution_id)
+{
+	if (execution_trylock(execution_id))
+		return true;
+	met_lock = true;
+	return false;
+}
+
 /*
  * Locks an execution and those of its ancestors that its end concerns.  It never
  * waits: this transaction may hold the locks of many executions.  Returns false
  * when another session holds one of the locks, and when a statement of the execution
  * itself calls, whose decisions are not written yet, or a trigger while an event of the
- * execution is being stored.  *execution of one that does not
- * exist says that it does not run.
+ * execution is being stored.  *execution of one that does not exist says that it does not
+ * run.
  */
 static bool
 lock_ancestors(Store *store, int64 execution_id, Execution *execution)
@@ -49,7 +62,7 @@ lock_ancestors(Store *store, int64 execution_id, Execution *execution)
 
 	memset(execution, 0, sizeof(Execution));
 	if (frame_find_writing(execution_id) != NULL || in_flight_coming(execution_id) != NULL ||
-		!execution_trylock(execution_id))
+		!lock_one(execution_id))
 		return false;
 	if (!store_get_execution(store, execution_id, execution))
 		return true;
@@ -58,7 +71,7 @@ lock_ancestors(Store *store, int64 execution_id, Execution *execution)
 	{
 		if (execution_is_over(store, ancestor.parent_execution_id))
 			break;
-		if (!execution_trylock(ancestor.parent_execution_id))
+		if (!lock_one(ancestor.parent_execution_id))
 			return false;
 		if (!store_get_execution(store, ancestor.parent_execution_id, &ancestor))
 			break;
@@ -74,7 +87,7 @@ static bool
 lock_family(Store *store, int64 execution_id, Execution *execution)
 {
 	memset(execution, 0, sizeof(Execution));
-	if (!execution_trylock(execution_id) ||
+	if (!lock_one(execution_id) ||
 		(!noetl_broker && store_any_pending(store, execution_id)))
 		return false;
 	return lock_ancestors(store, execution_id, execution);
@@ -400,6 +413,7 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 		return;
 	}
 	reaping->room--;
+	met_lock = false;
 	if (limited_run(execution_id, reaping->asked, work, &thing))
 	{
 		reaping->ready += thing.ready;
@@ -407,6 +421,9 @@ reap_one(Reaping *reaping, int64 execution_id, LimitedWork work, void *what)
 		if (failure != NULL)
 			reaper_failure_forget(execution_id);
 	}
+	/* a session that holds many locks keeps nobody from what is due of others */
+	if (met_lock)
+		reaping->room++;
 }
 
 /*
