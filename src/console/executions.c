@@ -48,6 +48,30 @@ static const char labelled_query[] =
 	" WHERE x.labels @> jsonb_build_object($1::text, $2::text) LIMIT 1001) AS x";
 
 /*
+ * Ends the name of a label where its value begins, and returns that, or NULL.  A "=" of the
+ * name is written as "\=".
+ */
+static char *
+split_label(char *label)
+{
+	char	   *to = label;
+
+	for (char *p = label; *p; p++)
+	{
+		if (*p == '=')
+		{
+			*to = '\0';
+			return p + 1;
+		}
+		if (p[0] == '\\' && p[1] == '=')
+			p++;
+		*to++ = *p;
+	}
+	*to = '\0';
+	return NULL;
+}
+
+/*
  * Adds the condition of a label, NAME=VALUE or NAME.  A value that few have is looked up
  * first: the planner cannot know that it is better found by its index than on the way
  * through the newest executions.
@@ -55,24 +79,23 @@ static const char labelled_query[] =
 static void
 add_label(Request *request, Filter *filter, const char *label)
 {
-	char	   *equals;
+	char	   *value;
 	PGresult   *rows;
 
 	filter->key = xstrdup(label);
-	equals = strchr(filter->key, '=');
-	if (equals == NULL)
+	value = split_label(filter->key);
+	if (value == NULL)
 	{
 		add_condition(filter, "x.labels ? $?", filter->key);
 		return;
 	}
-	*equals = '\0';
-	rows = db_query(request, labelled_query, 2, filter->key, equals + 1);
+	rows = db_query(request, labelled_query, 2, filter->key, value);
 	filter->ids = xstrdup(db_value(rows, 0, 0));
 	PQclear(rows);
 	if (filter->ids)
 		add_condition(filter, "x.execution_id = ANY ($?::bigint[])", filter->ids);
 	add_condition(filter, "x.labels @> jsonb_build_object($?::text,", filter->key);
-	filter->params[filter->count++] = equals + 1;
+	filter->params[filter->count++] = value;
 	html(&filter->where, " $%d::text)", filter->count);
 }
 
@@ -165,7 +188,7 @@ append_query(Request *request, PQExpBuffer out)
 	"x.execution_id, x.path, x.version, x.status, " MOMENT("coalesce(x.run_at, x.started_at)") "," \
 	" round(extract(epoch FROM coalesce(x.ended_at, clock_timestamp()) - x.started_at)::numeric, 3)," \
 	" left(x.error, 200), x.parent_execution_id IS NOT NULL," \
-	" (SELECT string_agg(l.key || '=' || l.value, chr(31)) FROM jsonb_each_text(x.labels) AS l)"
+	" (SELECT string_agg(replace(l.key, '=', '\\=') || '=' || l.value, chr(31)) FROM jsonb_each_text(x.labels) AS l)"
 
 /* Appends labels, each with a link to the executions that have it. */
 static void

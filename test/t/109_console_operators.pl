@@ -106,6 +106,13 @@ like(answer_form($bob, $page, 'pay', signal => 'approved', json => ''), qr/does 
 $first->finish;
 is(waiting($id), 'ship again', 'and answers nothing else');
 
+# A label whose name has a "=" is found by its own link
+$id = sql(q{SET ROLE ann; SELECT noetl.execute('work', labels => '{"a=b": "c=d", "e": "f=g"}')});
+foreach my $label (get($ann, '/executions?path=work')->{content} =~ /<a class="label" href="([^"]*)"/g)
+{
+	like(get($ann, $label)->{content}, qr{href="/execution/$id"}, "the executions with $label");
+}
+
 # What a statement of an execution says
 $id = sql("SET ROLE ann; SELECT noetl.execute('says')");
 post($ann, "/execution/$id/signal", [ csrf => $ann->{csrf}, step => 'go', json => '' ]);
