@@ -272,7 +272,7 @@ next_token(char token[TOKEN_SIZE], PQExpBuffer executions)
 	html(executions, "{");
 	pthread_mutex_lock(&lock);
 	for (Stream *stream = streams; stream; stream = stream->next)
-		if (stream->due && strcmp(stream->token, token) > 0 &&
+		if (!stream->ended && stream->due && strcmp(stream->token, token) > 0 &&
 			(next == NULL || strcmp(stream->token, next) < 0))
 			next = stream->token;
 	if (next)
