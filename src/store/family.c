@@ -1,6 +1,7 @@
 /*
  * store/family.c
- *		How large the families of executions are: noetl.family.
+ *		How large the families of executions are: noetl.family; and whether one has been
+ *		kept long enough.
  *
  * Counting every start would be a bottleneck, so a sample of the children is noted,
  * chosen by their ids, each with the number of children that it stands for.
@@ -72,4 +73,14 @@ store_forget_families(void)
 					   "     WHERE e.execution_id OPERATOR(pg_catalog.=) d.root_id"
 					   "       AND e.status OPERATOR(pg_catalog.=) 'RUNNING')"
 					   "  FOR UPDATE OF d SKIP LOCKED))", 0, NULL, NULL, NULL, NULL, NULL);
+}
+
+/* Returns whether a family has been kept long enough (store/store.h). */
+bool
+store_family_expired(Datum *values, const char *nulls)
+{
+	Oid			types[] = {INT8OID, TEXTOID, INTERVALOID};
+
+	return sql_execute("SELECT WHERE noetl.family_expired($1, $2, $3)", 3, types, values, nulls,
+					   NULL, NULL) > 0;
 }

@@ -5,8 +5,7 @@
  *
  * PostgreSQL reads the whole default partition, while nobody can use it, when
  * another partition is attached, unless a CHECK says that it has no such rows; and
- * to add a CHECK it reads the table as well.  An index tells at once.  And retention's
- * question about families.
+ * to add a CHECK it reads the table as well.  An index tells at once.
  */
 #include "common/common.h"
 
@@ -26,7 +25,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "store/sql.h"
 #include "store/store.h"
 
 /* Returns whether a locked partition has an event of an execution in the range. */
@@ -118,23 +116,4 @@ store_exclude_range(Oid partition, int64 since, int64 until, const char *name)
 						   list_make2(compare_id(BTLessStrategyNumber, since),
 									  compare_id(BTGreaterEqualStrategyNumber, until)), -1));
 	relation_close(leaf, NoLock);
-}
-
-/* SqlRow: reads a boolean. */
-static void
-read_bool(void *arg, HeapTuple row, TupleDesc desc)
-{
-	*(bool *) arg = DatumGetBool(sql_column(row, desc, 1));
-}
-
-/* Returns whether a family has been kept long enough (store/store.h). */
-bool
-store_family_expired(Datum *values, const char *nulls)
-{
-	Oid			types[] = {INT8OID, TEXTOID, INTERVALOID};
-	bool		expired = false;
-
-	(void) sql_execute("SELECT noetl.family_expired($1, $2, $3)", 3, types, values, nulls,
-					   read_bool, &expired);
-	return expired;
 }

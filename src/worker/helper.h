@@ -10,6 +10,8 @@
 
 #include "outcome.h"
 
+#define DEFAULT_CONCURRENCY 8	/* helper processes of an iterator that names no number */
+
 typedef struct Helper Helper;
 
 extern Helper *helper_at(int index);

@@ -25,7 +25,6 @@
 #include "job.h"
 #include "log.h"
 
-#define DEFAULT_CONCURRENCY 8
 #define RENDER_AHEAD 32			/* items whose task is rendered at once */
 
 /* The progress of an item */

@@ -23,13 +23,13 @@
 #include "channel.h"
 #include "child.h"
 #include "executor.h"
+#include "helper.h"
 #include "linelog.h"
 #include "log.h"
 #include "options.h"
 #include "progress.h"
 
 #define MAX_INTERPRETERS 32
-#define USUAL_HELPERS 8			/* of an iterator */
 #define IDLE_SECONDS 60			/* then an interpreter is ended */
 #define START_SECONDS 30
 #define FINAL_READS 64			/* more than a pipe holds */
@@ -156,7 +156,7 @@ exchange(Task *task, Interpreter *python, Exchange *x, double until)
 static int
 places(void)
 {
-	int			processes = options.slots > 1 ? options.slots : USUAL_HELPERS;
+	int			processes = options.slots > 1 ? options.slots : DEFAULT_CONCURRENCY;
 	int			share = MAX_INTERPRETERS / processes;
 
 	return !options.helper ? MAX_INTERPRETERS : share > 2 ? share : 2;
