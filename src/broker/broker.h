@@ -256,6 +256,9 @@ extern List *migrate_arrivals(const Migration *migration, const List *arrivals);
 /* Gives runs, as they were loaded, the numbers of the new version. */
 extern void migrate_runs(const Migration *migration, List *runs);
 
+/* Returns what a step is called after migrations with these maps (JsonbValue *), oldest first. */
+extern const char *migrate_name(const List *maps, const char *name);
+
 /* Returns a lineage of the new version; NULL where that tracks no steps. */
 extern const int *migrate_lineage(const Migration *migration, const int *lineage);
 

@@ -26,16 +26,9 @@ merge(const Playbook *playbook, int *lineage, const int *other)
 static const Step *
 renamed_step(const Playbook *playbook, const List *maps, const char *name)
 {
-	ListCell   *lc;
 	int			step;
 
-	foreach(lc, maps)
-	{
-		const char *mapped = json_get_text((JsonbValue *) lfirst(lc), name);
-
-		if (mapped != NULL)
-			name = mapped;
-	}
+	name = migrate_name(maps, name);
 	step = playbook_find_step(playbook, name, strlen(name));
 	return step >= 0 && playbook->steps[step].tracked >= 0 ? &playbook->steps[step] : NULL;
 }

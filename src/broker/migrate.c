@@ -29,6 +29,22 @@ migration_init(Migration *migration, const Event *event, const Playbook *from,
 	(void) json_get(&context, "step_map", &migration->map);
 }
 
+/* Returns the name that a step has after some migrations (broker/broker.h). */
+const char *
+migrate_name(const List *maps, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, maps)
+	{
+		const char *mapped = json_get_text((JsonbValue *) lfirst(lc), name);
+
+		if (mapped != NULL)
+			name = mapped;
+	}
+	return name;
+}
+
 /* Returns the step of the new version that stands for one of the old; -1: none. */
 int
 migrate_step(const Migration *migration, int step)

@@ -85,22 +85,6 @@ maps_since(Store *store, const Execution *source, const Event *beginning, int64 
 						   DT_NOEND);
 }
 
-/* Returns what a step of the older version is called in the new one. */
-static const char *
-new_name(const List *maps, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, maps)
-	{
-		const char *mapped = json_get_text((JsonbValue *) lfirst(lc), name);
-
-		if (mapped != NULL)
-			name = mapped;
-	}
-	return name;
-}
-
 /* Returns the key of a map of steps that stands for a new name; NULL: there is none. */
 static const char *
 mapped_from(const JsonbValue *map, const char *name)
@@ -147,7 +131,7 @@ rename_seen(const List *maps, JsonbValue *sees)
 	it = json_walk(sees);
 	json_begin_object(&builder);
 	while (json_next_member(&it, &key, &value))
-		json_add(&builder, new_name(maps, pnstrdup(key.val.string.val, key.val.string.len)),
+		json_add(&builder, migrate_name(maps, pnstrdup(key.val.string.val, key.val.string.len)),
 				 &value);
 	json_end_object(&builder, sees);
 }
@@ -180,7 +164,7 @@ fork_context(const Event *beginning, const List *maps)
 													  strlen(beginning->node_name)),
 					 Max(beginning->visit, 1), -1);
 	json_begin_object(&builder);
-	json_add_text(&builder, "step", new_name(maps, beginning->node_name));
+	json_add_text(&builder, "step", migrate_name(maps, beginning->node_name));
 	if (row != NULL)
 	{
 		input_of_arrivals(row->run.arrivals, &value);
@@ -287,7 +271,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 						request.version)));
 	maps = maps_since(store, &source, &beginning, request.catalog_id);
 	request.context = fork_context(&beginning, maps);
-	name = new_name(maps, name);
+	name = migrate_name(maps, name);
 	playbook = playbook_get(request.catalog_id);
 	step = playbook_find_step(playbook, name, strlen(name));
 	if (step < 0 || step >= playbook->nwritten)
