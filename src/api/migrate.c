@@ -316,7 +316,8 @@ find_version(FunctionCallInfo fcinfo, const Execution *execution, int *version)
 	int64		catalog_id;
 	const char *path;
 
-	if (!catalog_find(execution->path, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1), DT_NOEND,
+	if ((!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 1) ||
+		!catalog_find(execution->path, PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1), DT_NOEND,
 					  &catalog_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

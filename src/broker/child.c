@@ -67,9 +67,9 @@ parse_version(const char *text, int *version, char **error)
 	if (text == NULL || text[0] == '\0' || pg_strcasecmp(text, "latest") == 0)
 		return true;
 	number = strtol(text, &end, 10);
-	if (*end != '\0' || number < 0 || number > INT_MAX)
+	if (*end != '\0' || number < 1 || number > INT_MAX)
 	{
-		*error = psprintf("the version of a playbook must be a number or \"latest\", not \"%s\"",
+		*error = psprintf("the version of a playbook must be a number from 1, or \"latest\", not \"%s\"",
 						  text);
 		return false;
 	}

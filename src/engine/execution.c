@@ -68,13 +68,13 @@ start_version(const JsonbValue *context)
 	if (!json_get(context, "version", &given) || given.type == jbvNull)
 		return 0;
 	if (json_get_int(context, "version", &version) &&
-		version >= 0 && version <= PG_INT32_MAX)
+		version >= 1 && version <= PG_INT32_MAX)
 		return version;
 	text = json_get_text(context, "version");
 	if (text == NULL || pg_strcasecmp(text, "latest") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the version of a playbook must be a number or \"latest\"")));
+				 errmsg("the version of a playbook must be a number from 1, or \"latest\"")));
 	return 0;
 }
 

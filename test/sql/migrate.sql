@@ -49,6 +49,7 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('migrate/order') > 0 AS started;
 SELECT migrate_error('migrate/order'), migrate_error('migrate/order', 7);
+SELECT migrate_error('migrate/order', 0);
 SELECT * FROM migrate_work('{"pay": {"nr": 3}, "pick": {"nr": 4}, "ask": {"fail": "nobody there"}}', 3);
 -- Version 2: ask is asked otherwise, pay is called charge, pack is called ship.
 SELECT noetl.register($$

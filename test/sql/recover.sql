@@ -389,6 +389,7 @@ COMMIT;
 DO $$ BEGIN PERFORM noetl.fork(newest('recover/fork'), 'load');
 EXCEPTION WHEN OTHERS THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
 SELECT noetl.fork(:x, 'price', version => 9);
+SELECT noetl.fork(:x, 'price', version => 0);
 INSERT INTO noetl.event (event_type, context, meta) VALUES ('execution_start', '{"path": "recover/fork"}', '{"forked": {}}');
 \set VERBOSITY default
 -- A wait that was withdrawn still ends at its time, and a signal that was kept is kept.

@@ -39,7 +39,7 @@ SELECT key, status, error FROM unnest(ARRAY[
 -- Those of a step that starts a playbook.
 SELECT key, status, error FROM unnest(ARRAY[
     'path: "{{ 1 / zero }}"', 'content: "{{ 1 / zero }}"', 'path: none/p, version: "{{ 1 / zero }}"', 'path: none/p, priority: "{{ 1 / zero }}"', 'path: none/p, timeout: "{{ 1 / zero }}"',
-    'path: none/p, data: {a: "{{ 1 / zero }}"}', 'path: ""', 'path: "{{ '''' }}"', 'path: none/p, version: 1.5', 'path: none/p, version: -1', 'path: none/p, version: "{{ -1 }}"', 'path: none/p, version: 2147483648', 'path: none/p, version: 99999999999999999999',
+    'path: none/p, data: {a: "{{ 1 / zero }}"}', 'path: ""', 'path: "{{ '''' }}"', 'path: none/p, version: 1.5', 'path: none/p, version: -1', 'path: none/p, version: 0', 'path: none/p, version: "{{ -1 }}"', 'path: none/p, version: 2147483648', 'path: none/p, version: 99999999999999999999',
     'path: none/p, version: 1x', 'path: none/p, version: "{{ 2 + zero }}"', 'path: none/p, version: "{{ '''' }}"', 'path: none/p, version: Latest']) key,
     breaks('type: playbook, ' || key) b;
 
