@@ -6,7 +6,8 @@
 #              objects built from them
 #   regress    test/sql/*.sql against expected/*.out
 #   isolation  test/specs/*.spec against expected/*.out
-#   tap        test/t/*.pl, each with servers of its own
+#   tap        test/t/*.pl, each with servers of its own; JOBS says how many at once (as many as
+#              there are processors)
 #   diff       executables in test/diff that print TAP; PGHOST, PGDATABASE and
 #              so on name a database that has the extension; PROGRAMS names
 #              some of them
@@ -25,12 +26,19 @@ passed=0 failed=0 skipped=0
 suites=${SUITES:-style regress isolation injection tap diff}
 work=
 
+# Prints the processes of Perl tests, and of what they have started.
+processes_of_perl_tests()
+{
+    grep -lzsx "TESTDIR=$work/tap" /proc/[0-9]*/environ | cut -d / -f 3
+}
+
 # Whatever happened: stop all servers, leave nothing behind, say how it ended.
 finish()
 {
     local pid
     trap - EXIT INT TERM
     if [ -n "$work" ]; then
+        [ -z "$(jobs -pr)" ] || processes_of_perl_tests | xargs -r kill 2>/dev/null
         find "$work" -name postmaster.pid 2>/dev/null | while read -r pid; do
             "${as_user[@]}" "$bindir/pg_ctl" -D "$(dirname "$pid")" -s -m "${STOP:-immediate}" stop >/dev/null 2>&1
         done
@@ -94,22 +102,29 @@ run_regress()
     fi
 }
 
-# Runs a program that prints TAP and counts its tests (not its subtests).  With NOTES=1 its
-# notes are shown.
-run_tap()
+# execute FILE COMMAND...: runs a program that prints TAP.  What it prints is in FILE.out and
+# FILE.err, its exit status and how long it took in FILE.end.
+execute()
 {
-    local label=$1 status counts ok bad todo planned start=$SECONDS
+    local file=$1 status=0 start=$SECONDS
     shift
-    printf '%-40s ' "$label"
-    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 "${PROGRAM_SECONDS:-1800}" "$@") >"$work/tap.out" 2>"$work/tap.err" </dev/null
-    status=$?
+    (cd "$work/test" && "${as_user[@]}" timeout --foreground -k 10 "${PROGRAM_SECONDS:-1800}" "$@") >"$file.out" 2>"$file.err" </dev/null || status=$?
+    echo "$status $((SECONDS - start))" >"$file.end"
+}
+
+# report LABEL FILE: counts the tests (not the subtests) of a program that "execute" has run.
+# With NOTES=1 its notes are shown.
+report()
+{
+    local label=$1 file=$2 status seconds counts ok bad todo planned
+    read -r status seconds <"$file.end" || status=1 seconds=0
     counts=$(awk '
         BEGIN { plan = -1 }
         /^ok/ { if (/# *[Ss][Kk][Ii][Pp]/) skip++; else ok++ }
         /^not ok/ { if (/# *[Tt][Oo][Dd][Oo]/) skip++; else bad++ }
         /^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; if (plan == 0) skip++ }
         /^Bail out!/ { bad++ }
-        END { print ok + 0, bad + 0, skip + 0, plan }' "$work/tap.out")
+        END { print ok + 0, bad + 0, skip + 0, plan }' "$file.out")
     read -r ok bad todo planned <<<"$counts"
     # Tests that were announced and did not come, or a plan that never came.
     if [ "$planned" -gt $((ok + bad + todo)) ]; then
@@ -119,19 +134,42 @@ run_tap()
     fi
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + todo))
     if [ "$bad" -gt 0 ]; then
-        say "FAILED ($bad of $((ok + bad)); exit status $status)"
-        grep -vE '^ok' "$work/tap.out" | head -n 200
-        head -n 200 "$work/tap.err"
+        printf '%-40s FAILED (%s of %s; exit status %s)\n' "$label" "$bad" "$((ok + bad))" "$status"
+        grep -vE '^ok' "$file.out" | head -n 200
+        head -n 200 "$file.err"
         return 1
     fi
-    say "ok ($ok tests, $((SECONDS - start)) s)"
-    [ -z "${NOTES:-}" ] || grep '^# ' "$work/tap.out"
-    [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$work/tap.out"
+    printf '%-40s ok (%s tests, %s s)\n' "$label" "$ok" "$seconds"
+    [ -z "${NOTES:-}" ] || grep '^# ' "$file.out"
+    [ "$todo" -eq 0 ] || grep -iE '# *(skip|todo)' "$file.out"
 }
 
+# Runs a program that prints TAP and counts its tests.
+run_tap()
+{
+    local label=$1
+    shift
+    execute "$work/tap_run" "$@"
+    report "$label" "$work/tap_run"
+}
+
+# Waits for one of the Perl tests that run, and counts its tests.
+report_perl_test()
+{
+    local ended name
+    wait -n -p ended "${!running[@]}"
+    name=${running[$ended]}
+    unset "running[$ended]"
+    report "t/$name" "$work/perl/$name" ||
+        find "$work/tap" -name "regress_log_$name" -exec tail -n 60 {} +
+}
+
+# Runs the Perl tests, as many at once as JOBS says: each has servers of its own, and most of
+# its time it waits.
 run_perl_tests()
 {
-    local file name perl_library=$pgxs/src/test/perl
+    local file name perl_library=$pgxs/src/test/perl jobs=${JOBS:-$(nproc)}
+    local -A running=()
     say; say "== tap"
     if [ ! -f "$perl_library/PostgreSQL/Test/Cluster.pm" ]; then
         say "# skipped: $PG_CONFIG comes without PostgreSQL::Test::Cluster"
@@ -139,16 +177,20 @@ run_perl_tests()
         return
     fi
     make_directory "$work/tap"
+    mkdir -p "$work/perl"
     for file in "$work"/test/t/*.pl; do
         [ -e "$file" ] || continue
         name=$(basename "$file" .pl)
         case " ${PROGRAMS:-$name} " in *" $name "*) ;; *) continue ;; esac
-        # TESTDIR is for PostgreSQL 15 and older, the others for 16 and newer.
-        run_tap "t/$name" env PERL5LIB="$perl_library" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
+        [ "${#running[@]}" -lt "$jobs" ] || report_perl_test
+        # TESTDIR is for PostgreSQL 15 and older, the others for 16 and newer; what the shell starts
+        # in the background ignores SIGINT.
+        execute "$work/perl/$name" env --default-signal=INT PERL5LIB="$perl_library" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
             TESTDIR="$work/tap" TESTDATADIR="$work/tap/data" TESTLOGDIR="$work/tap/log" \
-            PGPORT=65432 perl "$file" && continue
-        find "$work/tap" -name "regress_log_$name" -exec tail -n 60 {} +
+            PGPORT=65432 perl "$file" &
+        running[$!]=$name
     done
+    while [ "${#running[@]}" -gt 0 ]; do report_perl_test; done
 }
 
 # The sources need not be readable for the server user.
@@ -235,9 +277,8 @@ run_steps()
         passed=0 failed=0
         if [ "$suite" = restart ]; then
             # What TAP tests that were cut off have started, too.
-            grep -lzsx "TESTDIR=$work/tap" /proc/[0-9]*/environ | while read -r directory; do
-                directory=${directory%/environ}
-                [ "$(cat "$directory/comm" 2>/dev/null)" = postgres ] || kill -9 "${directory#/proc/}" 2>/dev/null
+            processes_of_perl_tests | while read -r pid; do
+                [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ] || kill -9 "$pid" 2>/dev/null
             done
             find "$work" -name postmaster.pid -printf '%h\n' | while read -r directory; do
                 "${as_user[@]}" "$bindir/pg_ctl" -D "$directory" -s -m immediate stop
