@@ -264,6 +264,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	RetryVerdict verdict;
 	Scope		scope;
 	JsonbValue	earlier;
+	JsonbValue	names;
 	int64		child;
 
 	*delay = 0;
@@ -278,6 +279,9 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	scope.error = outcome->error;
 	scope.attempt = ended_attempt(run) - attempts_before(run);
 	scope.input = outcome->input;
+	scope.members = outcome->input;
+	if (run->item >= 0)
+		see_item(run, &scope, &names);
 	if (!run->is_task)
 		run->max_attempts = retry_max_attempts(task->retry, &scope.template) +
 			attempts_before(run);

@@ -390,6 +390,12 @@ extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 
 /* ---- iteration.c ---- */
 
+/*
+ * Has the templates of a scope see the names inside the item that a task does; *names
+ * holds them.
+ */
+extern void see_item(const Run *run, Scope *scope, JsonbValue *names);
+
 /* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
 extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);
 

@@ -144,6 +144,42 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 }
 
 /*
+ * Has the templates of a scope see the names inside the item that a task does, without
+ * what else is in the context of its queue row, which would hide names of the scope.
+ * *names holds them.
+ */
+void
+see_item(const Run *run, Scope *scope, JsonbValue *names)
+{
+	ItemScope	item;
+	JsonBuilder builder;
+	JsonbValue	context;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonbIterator *it;
+
+	if (run->context == NULL)
+		return;
+	memset(&item, 0, sizeof(item));
+	item.element = scope->step->iterator->element;
+	item.step = scope->step->name;
+	item.chunked = scope->step->iterator->chunk != NULL;
+	json_from_jsonb(run->context, &context);
+	json_begin_object(&builder);
+	it = json_walk(&context);
+	while (json_next_member(&it, &key, &value))
+	{
+		const char *name = pnstrdup(key.val.string.val, key.val.string.len);
+
+		if (strcmp(name, item.element) == 0 ||
+			iterator_has_name(&item, name, key.val.string.len))
+			json_add(&builder, name, &value);
+	}
+	json_end_object(&builder, names);
+	scope->names = names;
+}
+
+/*
  * Builds what is laid over the input of each item: the iterator's own input,
  * where the step itself is done for each item.  A nested task sees that input
  * only under its names (data, input, args).

@@ -259,11 +259,8 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 		scope.result = &value;
 		scope.envelope = outcome->envelope;
 	}
-	if (run->item >= 0 && run->context != NULL)
-	{
-		json_from_jsonb(run->context, &names);
-		scope.names = &names;
-	}
+	if (run->item >= 0)
+		see_item(run, &scope, &names);
 	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
 	{
 		json_begin_object(&builder);

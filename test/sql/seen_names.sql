@@ -1,0 +1,99 @@
+-- What templates see that come late: those of a retry, of the saves of items, of the end.
+SET client_min_messages = error;
+CREATE TABLE seen (k text, v jsonb);
+CREATE ROLE regress_noetl_seer;
+ALTER TABLE seen OWNER TO regress_noetl_seer;
+GRANT INSERT ON noetl.event TO regress_noetl_seer;
+GRANT EXECUTE ON FUNCTION noetl.register, noetl.execute TO regress_noetl_seer;
+-- Registers "seen/<name>" and starts it, as an ordinary role.
+CREATE FUNCTION pg_temp.begin(name text, rest text, parameters jsonb DEFAULT '{}') RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
+    SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: seen/' || name || E'\n' || rest);
+    SELECT noetl.execute('seen/' || name, parameters)
+$$;
+ALTER FUNCTION pg_temp.begin OWNER TO regress_noetl_seer;
+CREATE FUNCTION pg_temp.result(name text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT coalesce(result, to_jsonb(status)) FROM noetl.execution WHERE execution_id = newest('seen/' || name)
+$$;
+
+-- The retry of an item sees the item, and members of its input.
+SELECT pg_temp.begin('item_retry', $$
+workflow:
+- step: each
+  type: iterator
+  mode: distributed
+  collection: [7, 8]
+  element: n
+  on_error: continue
+  task:
+    type: python
+    code: x
+    args: {twice: "{{ n * 2 }}"}
+    retry: {max_attempts: 5, initial_delay: 0, retry_when: "{{ n == 7 and twice == 14 and index == 0 and attempt < 3 }}"}
+  next: end
+- {step: end, result: "{{ each.errors }}"}
+$$) > 0 AS started;
+SELECT step, input FROM work('{"each": {"fail": "no"}}');
+SELECT pg_temp.result('item_retry') AS errors;
+
+-- The retry of a step sees the members of its input, which win over steps and the
+-- workload; what belongs to the attempt wins over them.
+SELECT pg_temp.begin('step_retry', $$
+workload: {tries: 1, wait: 99}
+workflow:
+- step: a
+  type: python
+  code: x
+  args: {tries: 3, wait: 0, error: mine}
+  retry: {max_attempts: "{{ tries }}", initial_delay: "{{ wait }}", retry_when: "{{ error == 'no' and tries == 3 and data.code == 5 }}"}
+- step: end
+$$) > 0 AS started;
+SELECT step FROM work('{"a": {"fail": "no", "result": {"status": "error", "data": {"code": 5}}}}');
+SELECT event, note FROM story('seen/step_retry') WHERE event IN ('action_error', 'action_retry');
+
+-- In the save of an item "data" is its result, whatever its retry refers to.
+SELECT pg_temp.begin('item_save', $$
+workflow:
+- step: each
+  type: iterator
+  mode: distributed
+  collection: [7, 8]
+  element: n
+  task:
+    type: python
+    code: x
+    args: {i: "{{ n }}"}
+    retry: {max_attempts: 2, retry_when: "{{ data.again and result and error and each.index > 9 }}"}
+    save: {storage: postgres, table: seen, data: {k: "{{ n }}", v: ["{{ data }}", "{{ result }}", "{{ input }}", "{{ i }}", "{{ each.index }}"]}}
+  next: end
+- {step: end, result: "{{ each }}"}
+$$) > 0 AS started;
+SELECT count(*) AS tasks FROM work('{"each": {"status": "success", "data": {"z": 1}}}');
+SELECT k, v FROM seen ORDER BY k;
+
+-- The result of the end sees what transitions give the end.
+SELECT pg_temp.begin('end', $$
+workload: {z: 1}
+workflow:
+- {step: a, type: python, code: x, next: [{step: end, data: {z: "{{ result.z }}"}}, {step: b}]}
+- {step: b, type: python, code: x, next: {step: end, args: {y: 6}}}
+- {step: end, result: {data: "{{ data }}", z: "{{ data.z }} {{ z }} {{ input.y }}"}}
+$$) > 0 AS started;
+SELECT step FROM work('{"a": {"z": 5}}');
+SELECT pg_temp.result('end') AS result;
+
+-- A step whose value is text says how it ended, as any other does.
+SELECT pg_temp.begin('text', $$
+workflow:
+- {step: a, type: python, code: x, next: [{when: "{{ result.status == 'success' and a.status == 'success' }}", step: end}]}
+- {step: end, result: {a: "{{ a }}", data: "{{ a.data }}", status: "{{ a.status }} {{ a['status'] }} {{ a.data.status }}", more: "{{ a.more[0] }}",
+                       methods: "{{ a.upper() }} {{ a[0] }} {{ a.nothing is defined }}", set: "{% set b = a %}{{ b.status }} {{ (b ~ '').status is defined }}"}}
+$$) > 0 AS started;
+SELECT step FROM work('{"a": {"status": "success", "data": "words", "more": [8]}}');
+SELECT pg_temp.result('text') AS result;
+
+SELECT execution_id, difference FROM noetl.execution e CROSS JOIN LATERAL noetl.verify(e.execution_id) AS difference
+ WHERE e.path LIKE 'seen/%';
+
+DROP TABLE seen;
+DROP OWNED BY regress_noetl_seer;
+DROP ROLE regress_noetl_seer;
