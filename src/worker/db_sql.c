@@ -175,7 +175,7 @@ static const char items_sql[] =
 /* The tasks of one body for some items; a program sees the names of the item as its input */
 static const char render_sql[] =
 TASK_COLUMNS
-" , (q.action -> 'retry')::text"
+" , (q.action -> 'retry')::text, CASE WHEN q.action ? 'retry' THEN (q.action -> 'data')::text END"
 " FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
 " a.a ->> 'type' AS node_type, CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
 "  (n.names - 'parent' - $7::text) || (a.a -> 'data')) ELSE a.a END AS action"
@@ -228,7 +228,7 @@ TASK_COLUMNS
  */
 
 static const char retry_sql[] =
-"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, $3::jsonb, $4::int,"
+"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, $8::jsonb || $3::jsonb, $4::int,"
 " $5::boolean, $6::text, $7::jsonb)";
 
 static const char interval_seconds_sql[] =
