@@ -265,6 +265,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	Scope		scope;
 	JsonbValue	earlier;
 	JsonbValue	names;
+	JsonbValue	outer;
 	int64		child;
 
 	*delay = 0;
@@ -281,7 +282,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	scope.input = outcome->input;
 	scope.members = outcome->input;
 	if (run->item >= 0)
-		see_item(run, &scope, &names);
+		see_item(run, &scope, &names, &outer);
 	if (!run->is_task)
 		run->max_attempts = retry_max_attempts(task->retry, &scope.template) +
 			attempts_before(run);

@@ -171,8 +171,8 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 	if (end->kind == STEP_END)
 	{
 		input_of_arrivals(run->arrivals, &input);
-		scope.input = &input;
-		scope.members = &input;
+		if (JsonContainerSize(input.val.binary.data) > 0)
+			scope.input = scope.members = &input;
 	}
 	else
 	{

@@ -391,10 +391,10 @@ extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 /* ---- iteration.c ---- */
 
 /*
- * Has the templates of a scope see the names inside the item that a task does; *names
- * holds them.
+ * Has the templates of a scope see the names inside the item that a task does, and the
+ * input of the iterator; *names and *outer hold them.
  */
-extern void see_item(const Run *run, Scope *scope, JsonbValue *names);
+extern void see_item(const Run *run, Scope *scope, JsonbValue *names, JsonbValue *outer);
 
 /* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
 extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);

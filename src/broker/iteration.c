@@ -141,16 +141,18 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 			   iteration->state->now);
 	scope->item = names;
 	scope->input = &iteration->input;
+	scope->outer = &iteration->input;
 }
 
 /*
  * Has the templates of a scope see the names inside the item that a task does, without
- * what else is in the context of its queue row, which would hide names of the scope.
- * *names holds them.
+ * what else is in the context of its queue row, which would hide names of the scope, and
+ * the input of the iterator.  *names and *outer hold them.
  */
 void
-see_item(const Run *run, Scope *scope, JsonbValue *names)
+see_item(const Run *run, Scope *scope, JsonbValue *names, JsonbValue *outer)
 {
+	const Run  *iterator = live_run(scope->state, run->step, run->visit);
 	ItemScope	item;
 	JsonBuilder builder;
 	JsonbValue	context;
@@ -158,6 +160,8 @@ see_item(const Run *run, Scope *scope, JsonbValue *names)
 	JsonbValue	value;
 	JsonbIterator *it;
 
+	if (iterator != NULL && run_input(iterator, outer))
+		scope->outer = outer;
 	if (run->context == NULL)
 		return;
 	memset(&item, 0, sizeof(item));
@@ -182,7 +186,7 @@ see_item(const Run *run, Scope *scope, JsonbValue *names)
 /*
  * Builds what is laid over the input of each item: the iterator's own input,
  * where the step itself is done for each item.  A nested task sees that input
- * only under its names (data, input, args).
+ * under its names (data, input, args), and its members as names.
  */
 static void
 item_input(const Iteration *iteration, JsonbValue *input)

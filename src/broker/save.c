@@ -247,6 +247,7 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 	Scope		scope;
 	JsonbValue	value;
 	JsonbValue	names;
+	JsonbValue	outer;
 	JsonBuilder builder;
 
 	scope_init(&scope, state, step, run, state->now);
@@ -260,7 +261,7 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 		scope.envelope = outcome->envelope;
 	}
 	if (run->item >= 0)
-		see_item(run, &scope, &names);
+		see_item(run, &scope, &names, &outer);
 	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
 	{
 		json_begin_object(&builder);

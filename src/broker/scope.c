@@ -7,7 +7,8 @@
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
- *		members of the input, in strings of the step itself
+ *		members of the input, in strings of the step itself; of an item, then of
+ *											  the input of the iterator
  *		steps                                 value of the newest visit of each
  *											  that the run descends from, if there
  *											  are parallel visits; else of the newest
@@ -401,6 +402,8 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	if (scope->members != NULL && json_get_n(scope->members, name, length, value))
 		return scope->template.needs == NEEDS_NAMES &&
 			left_has(scope->left_members, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
+	if (scope->outer != NULL && json_get_n(scope->outer, name, length, value))
+		return TEMPLATE_VALUE;
 
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
@@ -449,7 +452,8 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	if (name_is(name, length, "result") ||
 		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
-	else if (scope->members != NULL && json_get_n(scope->members, name, length, &member))
+	else if ((scope->members != NULL && json_get_n(scope->members, name, length, &member)) ||
+			 (scope->outer != NULL && json_get_n(scope->outer, name, length, &member)))
 		return TEMPLATE_UNDEFINED;
 	else if (step >= 0)
 		known = seen_value(scope, step);

@@ -28,6 +28,8 @@ typedef struct Scope
 	const JsonbValue *members;	/* an object whose members are names, too: the
 								 * input, while the step's own strings are
 								 * rendered; or NULL */
+	const JsonbValue *outer;	/* the same of the iterator around an item, whose
+								 * members are names after those; or NULL */
 	List	   *left_members;	/* names (char *) of those that only the worker can
 								 * render (broker/left.h) */
 	const JsonbValue *layers;	/* of the input of the task, as rendered, and what */

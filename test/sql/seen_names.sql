@@ -70,6 +70,40 @@ $$) > 0 AS started;
 SELECT count(*) AS tasks FROM work('{"each": {"status": "success", "data": {"z": 1}}}');
 SELECT k, v FROM seen ORDER BY k;
 
+-- Members of the iterator's input are names in the task of its items, as where one worker
+-- does them; those of the item's own input win.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: seen/child
+workload: {v: 0}
+workflow: [{step: end, result: "{{ v }}"}]
+$$) > 0 AS registered;
+SELECT count(pg_temp.begin('members_' || kind, format($$
+workload: {own: workload, base: 7}
+workflow:
+- {step: start, next: {step: each, data: {given: 100}}}
+- step: each
+  type: iterator
+  mode: distributed
+  collection: [1, 2]
+  element: n
+  args: {own: 10, n: hidden, both: outer}
+  where: "{{ own == 10 and given == 100 }}"
+  task: %s
+  next: end
+- {step: end, result: "{{ each }}"}
+$$, task))) AS started
+  FROM (VALUES ('children', $${type: playbook, path: seen/child, args: {v: ["{{ n + own + given }}", "{{ both }}", "{{ base }}"], both: inner}}$$),
+               ('sql', $${type: sql, statement: "SELECT :v::text AS v, '{{ own }} {{ both }}' AS w", args: {v: "{{ n + own + given }}", both: inner}}$$),
+               ('tasks', $${type: python, code: x, text: "{{ own }} {{ both }}", args: {v: "{{ n + own + given }}", both: inner}, retry: {max_attempts: 2, initial_delay: 0, retry_when: "{{ error and own == 10 and both == 'inner' and given == 100 }}"}, save: {storage: postgres, table: seen, data: {k: "{{ own }} {{ both }}", v: "{{ data }}"}}}$$)) AS t(kind, task);
+TRUNCATE seen;
+SELECT step, input FROM work('{"each": {"fail": "no"}}', 2);
+SELECT action ->> 'text' AS text, count(*) FROM noetl.queue GROUP BY text;
+SELECT step, input FROM work('{"each": {"fine": 1}}');
+SELECT kind, pg_temp.result('members_' || kind) AS result FROM unnest(ARRAY['children', 'sql', 'tasks']) AS kind;
+SELECT k, v FROM seen;
+
 -- The result of the end sees what transitions give the end.
 SELECT pg_temp.begin('end', $$
 workload: {z: 1}
