@@ -40,6 +40,11 @@
 	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
 	" NULL::jsonb AS context, NULL::integer AS current_index, NULL::bigint AS catalog_id"
 
+/* The members of an item's input that are names: all but what hides them */
+#define MEMBERS(input, names) \
+	"CASE WHEN " names "::jsonb <> '{}' AND jsonb_typeof((" input ")::jsonb) = 'object' THEN " \
+	"(" input ")::jsonb - '{workload,work,context,results,execution_id,job}'::text[] ELSE '{}' END"
+
 /* The value of a result: the data of {"status": ..., "data": value}, else all of it */
 #define VALUE_OF(envelope) \
 	"CASE WHEN jsonb_typeof(" envelope ") = 'object' AND " envelope " ? 'status' AND " \
@@ -199,7 +204,7 @@ TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$8", "$9", "$10") ","
 " s.type AS node_type, s.action - 'returns' AS action, s.data, s.summary"
-" FROM noetl.save_tasks($1::jsonb, $2::jsonb, $3::jsonb"
+" FROM noetl.save_tasks($1::jsonb, $2::jsonb, " MEMBERS("$6", "$3") " || $3::jsonb"
 "  || jsonb_build_object('result', $5::jsonb, 'this', $4::jsonb, 'data', $5::jsonb,"
 "   'input', $6::jsonb, 'args', $6::jsonb)"
 "  || CASE WHEN $7::boolean THEN jsonb_build_object('results', $5::jsonb,"
@@ -213,7 +218,7 @@ TASK_COLUMNS
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$4", "$5", "$6") ","
 " s.type AS node_type, s.action, s.data, s.summary"
 " FROM (SELECT $1::jsonb AS a, coalesce($1::jsonb -> 'save', $1::jsonb -> 'sink') AS save,"
-"  $2::jsonb || $3::jsonb AS c) w, LATERAL noetl.save_tasks("
+"  $2::jsonb || " MEMBERS("$1::jsonb -> 'data'", "$3") " || $3::jsonb AS c) w, LATERAL noetl.save_tasks("
 " coalesce(w.save, w.a - 'type' - CASE w.a ->> 'tool' WHEN 'save' THEN 'tool' ELSE 'type' END),"
 " w.c, CASE WHEN w.save IS NULL THEN NULL WHEN w.c ? 'result' THEN"
 "  jsonb_build_object('result', w.c -> 'result', 'this', w.c -> 'this',"
@@ -228,7 +233,7 @@ TASK_COLUMNS
  */
 
 static const char retry_sql[] =
-"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, $8::jsonb || $3::jsonb, $4::int,"
+"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, " MEMBERS("$8", "$3") " || $3::jsonb, $4::int,"
 " $5::boolean, $6::text, $7::jsonb)";
 
 static const char interval_seconds_sql[] =
