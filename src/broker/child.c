@@ -170,7 +170,8 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	child->catalog_id = pinned;
 	scope->input = &input;
 	scope->members = &input;
-	if (!render_priority(state, task, scope->step, &scope->template, &child->priority,
+	if (!timeout_render(task->timeout, &scope->template, &child->timeout, &failure) ||
+		!render_priority(state, task, scope->step, &scope->template, &child->priority,
 						 &failure))
 	{
 		*error = scope_error_text(&failure);
@@ -209,17 +210,10 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
-	SourceError failure;
 	char	   *error;
 
-	memset(&failure, 0, sizeof(failure));
 	scope_init(&scope, state, step, run, state->now);
 	scope.input = transition_input;
-	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
-	{
-		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&failure), transition_input);
-		return;
-	}
 	run->max_attempts = retry_max_attempts(step->retry, &scope.template);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
@@ -227,6 +221,8 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_PLAYBOOK, error, transition_input);
 		return;
 	}
+	run->timeout = child->timeout;	/* of the step, not of the child */
+	child->timeout = 0;
 	json_begin_object(&builder);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);

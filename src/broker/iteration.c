@@ -234,23 +234,16 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 	const Step *body = iteration->spec->body;
 	JsonbValue	none;
 	JsonBuilder builder;
-	ChildStart *child = NULL;
-	int64		timeout;
-	SourceError failure;
+	ChildStart *child;
 
-	memset(&failure, 0, sizeof(failure));
 	json_begin_object(&builder);
 	json_end_object(&builder, &none);
-	if (timeout_render(body->timeout, &scope->template, &timeout, &failure))
-		child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
-	else
-		*error = scope_error_text(&failure);
+	child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
 	if (child == NULL)
 	{
 		(void) emit_item_started(iteration, index, item, 0);
 		return false;
 	}
-	child->timeout = timeout;
 	child->attempt = iteration->run->attempts + 1;
 	child->item = index;
 	child->current_item = json_to_jsonb(item);

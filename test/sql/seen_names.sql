@@ -104,6 +104,18 @@ SELECT step, input FROM work('{"each": {"fine": 1}}');
 SELECT kind, pg_temp.result('members_' || kind) AS result FROM unnest(ARRAY['children', 'sql', 'tasks']) AS kind;
 SELECT k, v FROM seen;
 
+-- So are those of a step's input where its timeout is that of a child, or of a child of each item.
+SELECT pg_temp.begin('timeouts', $$
+workload: {t: 1}
+workflow:
+- {step: start, next: [one, each]}
+- {step: one, type: playbook, path: seen/late, args: {t: 70}, timeout: "{{ t }} minutes"}
+- {step: each, type: iterator, collection: [1], element: n, task: {type: playbook, path: seen/late, args: {t: 80}, timeout: "{{ t }} minutes"}}
+$$) > 0 AS started FROM noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: seen/late\nworkflow: [{step: a, type: python, code: x}]');
+SELECT step_name, (context ->> 'timeout')::bigint / 60000000 AS minutes FROM noetl.run WHERE execution_id = newest('seen/timeouts') ORDER BY step_name;
+SELECT date_trunc('minute', deadline - started_at + '1 s') AS deadline FROM noetl.execution WHERE path = 'seen/late' ORDER BY deadline;
+SELECT noetl.cancel(newest('seen/timeouts')) AS cancelled;
+
 -- The result of the end sees what transitions give the end.
 SELECT pg_temp.begin('end', $$
 workload: {z: 1}
