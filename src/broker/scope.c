@@ -544,6 +544,28 @@ see_compensated(Scope *scope)
 	scope->envelope = &value->envelope;
 }
 
+/*
+ * Returns whether a name, or its member, would hand a string of the input on that is left
+ * to the worker of the step: outside of the action that has it nobody renders it any more.
+ */
+static bool
+hands_on_left(Scope *scope, const char *name, int length, const char *member, int member_length)
+{
+	JsonbValue	value;
+	bool		in_action = scope->layers != NULL;	/* left_members says what is left there */
+
+	if (lookup_own(scope, name, length, &value) == TEMPLATE_VALUE)
+		return !in_action && scope->input != NULL && scope_name_is_input(name, length) &&
+			json_is_object(scope->input) && json_is_object(&value) &&
+			value.val.binary.data == scope->input->val.binary.data &&
+			input_is_left(scope, scope->input, member, member_length);
+	if (lookup_common(scope, name, length, &value) != TEMPLATE_UNKNOWN)
+		return false;
+	if (scope->members != NULL && json_get_n(scope->members, name, length, &value))
+		return !in_action && input_is_left(scope, scope->members, name, length);
+	return scope->outer != NULL && input_is_left(scope, scope->outer, name, length);
+}
+
 /* TemplateScope.left: of the names of workers, the workload and its keys. */
 static TemplateLeft
 scope_left(void *arg, const char *name, int length, const char *member, int member_length)
@@ -556,6 +578,8 @@ scope_left(void *arg, const char *name, int length, const char *member, int memb
 	scope->template.needs = NEEDS_NAMES;
 	binding = scope_lookup(scope, name, length, &value);
 	scope->template.needs = needs;
+	if (binding == TEMPLATE_VALUE && hands_on_left(scope, name, length, member, member_length))
+		return LEFT_VALUE;
 	if (binding != TEMPLATE_LATER)
 		return LEFT_NOTHING;
 	if (word_in(name, length, playbook_worker_names))
@@ -617,6 +641,7 @@ workload_defaults(BrokerState *state, TimestampTz now, const JsonbValue *paramet
 	scope_init(&scope, state, NULL, NULL, now);
 	scope.template.lookup = workload_lookup;
 	scope.template.envelope = NULL;
+	scope.template.left = NULL;
 	scope.template.needs = NEEDS_NAMES;
 	for (int i = 0; i < doc->count; i++)
 	{
