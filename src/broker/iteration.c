@@ -748,15 +748,24 @@ AttemptEnd
 item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 {
 	const Step *body = state->playbook->steps[run->step].iterator->body;
+	const TemplateDoc *return_step;
 	AttemptEnd	none = {NULL, false};
 	Iteration	iteration;
+	JsonbValue	current;
 	JsonbValue	value;
+	ItemScope	names;
 	ItemEnd		item;
+	Scope		scope;
 
 	iteration_open(&iteration, state, run);
 	if (!is_current_item(&iteration, end))
 		return none;
-	child_result(state, run, body, end, &value);
+	json_null(&current);
+	return_step = body->child->return_step;
+	if (return_step != NULL && return_step->kind != DOC_CONSTANT)
+		child_item(state, end, &current);
+	item_scope(&iteration, end->item, &current, &names, &scope);
+	child_result(state, &scope, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);
 	if (end->completed && body->save_action != NULL)

@@ -116,6 +116,17 @@ SELECT step_name, (context ->> 'timeout')::bigint / 60000000 AS minutes FROM noe
 SELECT date_trunc('minute', deadline - started_at + '1 s') AS deadline FROM noetl.execution WHERE path = 'seen/late' ORDER BY deadline;
 SELECT noetl.cancel(newest('seen/timeouts')) AS cancelled;
 
+-- And where return_step names a step of the child, which may be another one for each item.
+SELECT pg_temp.begin('return', $$
+workload: {s: none}
+workflow:
+- {step: one, type: playbook, path: seen/two, args: {s: a}, return_step: "{{ s }}", next: each}
+- {step: each, type: iterator, collection: [b, a], element: n, args: {s: {a: a, b: b}}, task: {type: playbook, path: seen/two, return_step: "{{ s[n] }}"}, next: end}
+- {step: end, result: ["{{ one }}", "{{ each }}"]}
+$$) > 0 AS started FROM noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: seen/two\nworkflow: [{step: a, type: python, code: x, next: b}, {step: b, type: python, code: x}]');
+SELECT count(*) AS tasks FROM work('{"a": {"value": "of a"}, "b": {"value": "of b"}}');
+SELECT pg_temp.result('return') AS result;
+
 -- The result of the end sees what transitions give the end.
 SELECT pg_temp.begin('end', $$
 workload: {z: 1}
