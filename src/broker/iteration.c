@@ -757,6 +757,9 @@ item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	ItemEnd		item;
 	Scope		scope;
 
+	/* an execution that the task of an item starts is no item, whatever its start says */
+	if (body->kind != STEP_PLAYBOOK)
+		return none;
 	iteration_open(&iteration, state, run);
 	if (!is_current_item(&iteration, end))
 		return none;
