@@ -180,9 +180,9 @@ build_job(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* Builds "results": the value of every step that has one, by name. */
+/* Builds "results": the value of every step that has one, or its envelope, by name. */
 static void
-build_results(Scope *scope, JsonbValue *value)
+build_results(Scope *scope, bool envelopes, JsonbValue *value)
 {
 	const Playbook *playbook = scope->state->playbook;
 	JsonBuilder builder;
@@ -195,9 +195,17 @@ build_results(Scope *scope, JsonbValue *value)
 		CHECK_FOR_INTERRUPTS();
 		step = seen_value(scope, i);
 		if (step->found)
-			json_add(&builder, playbook->steps[i].name, &step->value);
+			json_add(&builder, playbook->steps[i].name,
+					 envelopes ? &step->envelope : &step->value);
 	}
 	json_end_object(&builder, value);
+}
+
+/* Finds the envelopes of all values in "results", by name of the step. */
+void
+scope_envelopes(Scope *scope, JsonbValue *value)
+{
+	build_results(scope, true, value);
 }
 
 /* Finds a name that exists only while a retry policy is asked. */
@@ -345,7 +353,7 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 	}
 	if (name_is(name, length, "results"))
 	{
-		build_results(scope, value);
+		build_results(scope, false, value);
 		return TEMPLATE_STEP_VALUES;
 	}
 	return TEMPLATE_UNKNOWN;

@@ -72,6 +72,9 @@ extern void scope_set_step_value(BrokerState *state, int step, int visit,
 extern void scope_set_newest_value(BrokerState *state, int step, int visit,
 								   int64 event_id, const JsonbValue *envelope);
 
+/* Finds the envelopes of all values in "results", by name of the step. */
+extern void scope_envelopes(Scope *scope, JsonbValue *value);
+
 /*
  * Finds the value of one name, for queue.context.  *is_step: it is the value of a
  * step, which came in *envelope (or null).
