@@ -231,9 +231,10 @@ turn_of(const Scope *scope, const char *name)
  * Adds the values of the names that raw parts of a task refer to, and of "more", but for
  * those of "hidden", which the caller gives another value.
  * "_steps" says which of them are values of steps, and what else came with each;
- * "_results" what came with those in "results"; "_undefined" which are known but have no value yet; "_self" is the name of the
- * step itself, by which its saves know the result; "_left_context" and
- * "_left_action" are the places of strings that only the worker can render.
+ * "_results" what came with those in "results"; "_undefined" which are known but have
+ * no value yet; "_self" is the name of the step itself, by which its saves know the
+ * result; "_left_context" and "_left_action" are the places of strings that only the
+ * worker can render.
  */
 static void
 add_raw_roots(const Step *task, Scope *scope, const List *more, const List *hidden,
