@@ -27,6 +27,7 @@ attempt_names(Jsonb *names, const JsonbValue *response, const RetryAttempt *atte
 	json_add_members(&builder, &value);
 	json_add(&builder, "result", response);
 	json_add(&builder, "response", response);
+	json_add(&builder, "this", response);
 	json_add_text(&builder, "error", error);
 	json_add_bool(&builder, "success", attempt->success);
 	json_add_int(&builder, "attempt", attempt->number);

@@ -139,6 +139,31 @@ typedef struct ContextNotes
 	List	   *added;			/* names (char *) that have been added, or are hidden */
 } ContextNotes;
 
+/* Adds "_results": what came with each of the values in "results" besides the value. */
+static void
+add_result_envelopes(Scope *scope, JsonBuilder *builder)
+{
+	JsonBuilder rests;
+	JsonbValue	envelopes;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonbIterator *it;
+
+	scope_envelopes(scope, &envelopes);
+	json_begin_object(&rests);
+	it = json_walk(&envelopes);
+	while (json_next_member(&it, &key, &value))
+	{
+		JsonbValue	rest;
+
+		rest_of_envelope(&value, &rest);
+		if (rest.type != jbvNull)
+			json_add_n(&rests, key.val.string.val, key.val.string.len, &rest);
+	}
+	json_end_object(&rests, &value);
+	json_add(builder, "_results", &value);
+}
+
 /* Adds the value of one name that the worker needs. */
 static void
 add_root(const Step *task, char *name, Scope *scope, JsonBuilder *builder,
@@ -164,6 +189,8 @@ add_root(const Step *task, char *name, Scope *scope, JsonBuilder *builder,
 	if (binding == TEMPLATE_UNKNOWN || binding == TEMPLATE_LATER)
 		return;
 	json_add(builder, name, &value);
+	if (binding == TEMPLATE_STEP_VALUES)
+		add_result_envelopes(scope, builder);
 	if (scope->state->playbook->uses_worker_names)
 		left_in_name(task, scope, name, &notes->places);
 	if (!is_step)
@@ -204,9 +231,10 @@ turn_of(const Scope *scope, const char *name)
  * Adds the values of the names that raw parts of a task refer to, and of "more", but for
  * those of "hidden", which the caller gives another value.
  * "_steps" says which of them are values of steps, and what else came with each;
- * "_undefined" which are known but have no value yet; "_self" is the name of the
- * step itself, by which its saves know the result; "_left_context" and
- * "_left_action" are the places of strings that only the worker can render.
+ * "_results" what came with those in "results"; "_undefined" which are known but have
+ * no value yet; "_self" is the name of the step itself, by which its saves know the
+ * result; "_left_context" and "_left_action" are the places of strings that only the
+ * worker can render.
  */
 static void
 add_raw_roots(const Step *task, Scope *scope, const List *more, const List *hidden,

@@ -264,6 +264,8 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	RetryVerdict verdict;
 	Scope		scope;
 	JsonbValue	earlier;
+	JsonbValue	names;
+	JsonbValue	outer;
 	int64		child;
 
 	*delay = 0;
@@ -278,6 +280,9 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	scope.error = outcome->error;
 	scope.attempt = ended_attempt(run) - attempts_before(run);
 	scope.input = outcome->input;
+	scope.members = outcome->input;
+	if (run->item >= 0)
+		see_item(run, &scope, &names, &outer);
 	if (!run->is_task)
 		run->max_attempts = retry_max_attempts(task->retry, &scope.template) +
 			attempts_before(run);

@@ -170,7 +170,8 @@ prepare_child(BrokerState *state, const Step *task, Scope *scope,
 	child->catalog_id = pinned;
 	scope->input = &input;
 	scope->members = &input;
-	if (!render_priority(state, task, scope->step, &scope->template, &child->priority,
+	if (!timeout_render(task->timeout, &scope->template, &child->timeout, &failure) ||
+		!render_priority(state, task, scope->step, &scope->template, &child->priority,
 						 &failure))
 	{
 		*error = scope_error_text(&failure);
@@ -209,17 +210,10 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
-	SourceError failure;
 	char	   *error;
 
-	memset(&failure, 0, sizeof(failure));
 	scope_init(&scope, state, step, run, state->now);
 	scope.input = transition_input;
-	if (!timeout_render(step->timeout, &scope.template, &run->timeout, &failure))
-	{
-		fail_start(state, run, FAILURE_TEMPLATE, scope_error_text(&failure), transition_input);
-		return;
-	}
 	run->max_attempts = retry_max_attempts(step->retry, &scope.template);
 	child = prepare_child(state, step, &scope, transition_input, 0, &error);
 	if (child == NULL)
@@ -227,6 +221,8 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		fail_start(state, run, FAILURE_PLAYBOOK, error, transition_input);
 		return;
 	}
+	run->timeout = child->timeout;	/* of the step, not of the child */
+	child->timeout = 0;
 	json_begin_object(&builder);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);
@@ -251,14 +247,13 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 
 /*
  * Finds the result of a child execution as its parent sees it.  Where the child
- * completed without a result, the value of its return_step counts, else that of the
- * last step that completed with an action.
+ * completed without a result, the value of its return_step counts, which is rendered in a
+ * scope of the task, else that of the last step that completed with an action.
  */
 void
-child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end,
+child_result(BrokerState *state, Scope *scope, const Step *task, const ChildEnd *end,
 			 JsonbValue *result)
 {
-	Scope		scope;
 	char	   *name;
 	char	   *error;
 	const char *last;
@@ -268,8 +263,7 @@ child_result(BrokerState *state, Run *run, const Step *task, const ChildEnd *end
 		json_from_jsonb(end->result, result);
 	if (!end->completed || result->type != jbvNull)
 		return;
-	scope_init(&scope, state, task, run, state->now);
-	if (render_text(task->child->return_step, &scope, &name, &error) && name != NULL &&
+	if (render_text(task->child->return_step, scope, &name, &error) && name != NULL &&
 		state->values.child_value(state->values.arg, end->execution_id, name, result) &&
 		result->type != jbvNull)
 		return;
@@ -305,12 +299,17 @@ playbook_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
+	JsonbValue	input;
+	Scope		scope;
 
 	if (!is_current_child(run, end))
 		return attempt;
+	scope_init(&scope, state, step, run, state->now);
+	if (run_input(run, &input))
+		scope.input = scope.members = &input;
 	event = emit(state, end->completed ? EVENT_ACTION_COMPLETED : EVENT_ACTION_ERROR,
 				 step, run->visit, run->started_event_id);
-	child_result(state, run, step, end, &value);
+	child_result(state, &scope, step, end, &value);
 	event->result = json_to_jsonb(&value);
 	event->error = end->completed ? NULL : end->error;
 	json_begin_object(&builder);

@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "broker/input.h"
 #include "broker/internal.h"
 
 /*
@@ -161,12 +162,19 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 {
 	StepValue  *value = NULL;
 	Scope		scope;
+	JsonbValue	input;
 
 	json_null(result);
 	if (end == NULL)
 		return true;
 	scope_init(&scope, state, end, run, state->now);
-	if (end->kind != STEP_END)
+	if (end->kind == STEP_END)
+	{
+		input_of_arrivals(run->arrivals, &input);
+		if (JsonContainerSize(input.val.binary.data) > 0)
+			scope.input = scope.members = &input;
+	}
+	else
 	{
 		value = scope_step_value(state, end->index);
 		scope.result = &value->value;

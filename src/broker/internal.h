@@ -328,8 +328,8 @@ extern void await_spawned(BrokerState *state, Run *run, const AttemptOutcome *ou
 /* Completes such a run, after the last of these executions. */
 extern void complete_spawned(BrokerState *state, Run *run);
 
-/* Finds the result of a child execution as its parent sees it. */
-extern void child_result(BrokerState *state, Run *run, const Step *task,
+/* Finds the result of a child execution as its parent sees it, in a scope of the task. */
+extern void child_result(BrokerState *state, Scope *scope, const Step *task,
 						 const ChildEnd *end, JsonbValue *result);
 
 /* Returns the end of the attempt whose child has ended; none for another attempt's. */
@@ -389,6 +389,12 @@ extern AttemptEnd start_iterator(BrokerState *state, Run *run,
 								 const JsonbValue *transition_input);
 
 /* ---- iteration.c ---- */
+
+/*
+ * Has the templates of a scope see the names inside the item that a task does, and the
+ * input of the iterator; *names and *outer hold them.
+ */
+extern void see_item(const Run *run, Scope *scope, JsonbValue *names, JsonbValue *outer);
 
 /* Ends an item of an iterator, for good; returns the end of the iterator's attempt. */
 extern AttemptEnd end_item(BrokerState *state, Run *run, const ItemEnd *end);

@@ -141,12 +141,52 @@ item_scope(const Iteration *iteration, int index, const JsonbValue *item,
 			   iteration->state->now);
 	scope->item = names;
 	scope->input = &iteration->input;
+	scope->outer = &iteration->input;
+}
+
+/*
+ * Has the templates of a scope see the names inside the item that a task does, without
+ * what else is in the context of its queue row, which would hide names of the scope, and
+ * the input of the iterator.  *names and *outer hold them.
+ */
+void
+see_item(const Run *run, Scope *scope, JsonbValue *names, JsonbValue *outer)
+{
+	const Run  *iterator = live_run(scope->state, run->step, run->visit);
+	ItemScope	item;
+	JsonBuilder builder;
+	JsonbValue	context;
+	JsonbValue	key;
+	JsonbValue	value;
+	JsonbIterator *it;
+
+	if (iterator != NULL && run_input(iterator, outer))
+		scope->outer = outer;
+	if (run->context == NULL)
+		return;
+	memset(&item, 0, sizeof(item));
+	item.element = scope->step->iterator->element;
+	item.step = scope->step->name;
+	item.chunked = scope->step->iterator->chunk != NULL;
+	json_from_jsonb(run->context, &context);
+	json_begin_object(&builder);
+	it = json_walk(&context);
+	while (json_next_member(&it, &key, &value))
+	{
+		const char *name = pnstrdup(key.val.string.val, key.val.string.len);
+
+		if (strcmp(name, item.element) == 0 ||
+			iterator_has_name(&item, name, key.val.string.len))
+			json_add(&builder, name, &value);
+	}
+	json_end_object(&builder, names);
+	scope->names = names;
 }
 
 /*
  * Builds what is laid over the input of each item: the iterator's own input,
  * where the step itself is done for each item.  A nested task sees that input
- * only under its names (data, input, args).
+ * under its names (data, input, args), and its members as names.
  */
 static void
 item_input(const Iteration *iteration, JsonbValue *input)
@@ -194,23 +234,16 @@ start_item_child(Iteration *iteration, int index, const JsonbValue *item, Scope 
 	const Step *body = iteration->spec->body;
 	JsonbValue	none;
 	JsonBuilder builder;
-	ChildStart *child = NULL;
-	int64		timeout;
-	SourceError failure;
+	ChildStart *child;
 
-	memset(&failure, 0, sizeof(failure));
 	json_begin_object(&builder);
 	json_end_object(&builder, &none);
-	if (timeout_render(body->timeout, &scope->template, &timeout, &failure))
-		child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
-	else
-		*error = scope_error_text(&failure);
+	child = prepare_child(iteration->state, body, scope, &none, iteration->catalog_id, error);
 	if (child == NULL)
 	{
 		(void) emit_item_started(iteration, index, item, 0);
 		return false;
 	}
-	child->timeout = timeout;
 	child->attempt = iteration->run->attempts + 1;
 	child->item = index;
 	child->current_item = json_to_jsonb(item);
@@ -715,15 +748,27 @@ AttemptEnd
 item_child_ended(BrokerState *state, Run *run, const ChildEnd *end)
 {
 	const Step *body = state->playbook->steps[run->step].iterator->body;
+	const TemplateDoc *return_step;
 	AttemptEnd	none = {NULL, false};
 	Iteration	iteration;
+	JsonbValue	current;
 	JsonbValue	value;
+	ItemScope	names;
 	ItemEnd		item;
+	Scope		scope;
 
+	/* an execution that the task of an item starts is no item, whatever its start says */
+	if (body->kind != STEP_PLAYBOOK)
+		return none;
 	iteration_open(&iteration, state, run);
 	if (!is_current_item(&iteration, end))
 		return none;
-	child_result(state, run, body, end, &value);
+	json_null(&current);
+	return_step = body->child->return_step;
+	if (return_step != NULL && return_step->kind != DOC_CONSTANT)
+		child_item(state, end, &current);
+	item_scope(&iteration, end->item, &current, &names, &scope);
+	child_result(state, &scope, body, end, &value);
 	if (end->completed && body->saves != NULL)
 		return save_child(&iteration, end, &value);
 	if (end->completed && body->save_action != NULL)

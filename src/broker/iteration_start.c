@@ -36,16 +36,41 @@ render_count(const TemplateDoc *doc, Scope *scope, const char *what, int minimum
 		 iterator_count(&value, what, minimum, otherwise, count, error));
 }
 
+/*
+ * Renders the mode: whether items are in flight side by side.  Without a mode, and with
+ * an unknown one, they are not, as where a worker goes through them.
+ */
+static bool
+render_mode(const TemplateDoc *doc, Scope *scope, bool *parallel, SourceError *error)
+{
+	static const char *const modes[] = {"async", "parallel", "distributed"};
+	JsonbValue	value;
+
+	*parallel = false;
+	if (doc == NULL)
+		return true;
+	if (!template_doc_render(doc, &scope->template, &value, error))
+		return false;
+	for (int i = 0; i < lengthof(modes); i++)
+		if (value.type == jbvString && value.val.string.len == strlen(modes[i]) &&
+			pg_strncasecmp(value.val.string.val, modes[i], value.val.string.len) == 0)
+			*parallel = true;
+	return true;
+}
+
 /* Finds how many items are in flight at once. */
 static bool
 render_concurrency(Iteration *iteration, Scope *scope, SourceError *error)
 {
 	const IteratorSpec *spec = iteration->spec;
+	bool		parallel;
 	int			otherwise = spec->body->kind == STEP_PLAYBOOK ?
 		ASYNC_CONCURRENCY : DISTRIBUTED_CONCURRENCY;
 
 	iteration->concurrency = 1;
-	if (spec->sequential || spec->body->kind == STEP_SQL)
+	if (!render_mode(spec->mode, scope, &parallel, error))
+		return false;
+	if (!parallel || spec->body->kind == STEP_SQL)
 		return true;
 	return render_count(spec->concurrency, scope, "concurrency", 1, otherwise,
 						&iteration->concurrency, error);

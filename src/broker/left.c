@@ -237,6 +237,50 @@ search_input(Search *search, const Step *task, const JsonbValue *input, List *pa
 	search->scope->left_members = left;
 }
 
+/* Searches a member of an input in all that may have given it to a step. */
+static void
+search_givers(Search *search, const Step *step, const JsonbValue *key, const JsonbValue *member)
+{
+	const Playbook *playbook = search->scope->state->playbook;
+	const InputLayers *body = step->iterator != NULL ? &step->iterator->body->input : NULL;
+
+	for (int i = 0; i < step->input.count; i++)
+		search_layer(search, step->input.layers[i], key, member, NIL);
+	for (int i = 0; body != NULL && i < body->count; i++)
+		search_layer(search, body->layers[i], key, member, NIL);
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		search_transitions(search, &playbook->steps[i].next, step->index, key, member, NIL);
+		search_transitions(search, &playbook->steps[i].on_error_next, step->index, key, member,
+						   NIL);
+	}
+}
+
+/*
+ * Returns whether an input of the step of a scope, or one of its members, has strings that
+ * are left (broker/left.h).
+ */
+bool
+input_is_left(Scope *scope, const JsonbValue *input, const char *member, int length)
+{
+	Search		search = {scope};
+	TemplateNeeds needs = scope->template.needs;
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (scope->step == NULL || !json_is_object(input))
+		return false;
+	scope->template.needs = NEEDS_NAMES;
+	it = json_walk(input);
+	while (!search.found && json_next_member(&it, &key, &value))
+		if (member == NULL || (key.val.string.len == length &&
+							   memcmp(key.val.string.val, member, length) == 0))
+			search_givers(&search, scope->step, &key, &value);
+	scope->template.needs = needs;
+	return search.found;
+}
+
 /*
  * Notes in scope->left_members which members of the input of a task, as it was put
  * together, have strings that are left: what refers to them is left, too.

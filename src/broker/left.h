@@ -17,6 +17,13 @@ extern bool workload_is_left(Scope *scope);
 extern bool workload_key_is_left(Scope *scope, const char *name, int length);
 
 /*
+ * Returns whether an input of the step of a scope, or one of its members (NULL: any), has
+ * strings that are left, as the step and the transitions to it write them.
+ */
+extern bool input_is_left(Scope *scope, const JsonbValue *input, const char *member,
+						  int length);
+
+/*
  * Notes in scope->left_members which members of the input of a task, as it was put
  * together, have strings that are left: what refers to them is left, too.
  */

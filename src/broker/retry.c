@@ -17,8 +17,8 @@
 #define LONGEST_DELAY			(365.0 * 86400.0)
 
 /*
- * Renders a number of the policy; a value that is not a number counts as the
- * default.
+ * Renders a number of the policy; false counts as 0, and any other value that is not a
+ * number as the default.
  */
 static double
 policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwise)
@@ -30,8 +30,11 @@ policy_number(const TemplateDoc *doc, const TemplateScope *scope, double otherwi
 	if (doc == NULL)
 		return otherwise;
 	memset(&error, 0, sizeof(error));
-	if (!template_doc_render(doc, scope, &value, &error) ||
-		!json_number(&value, &number) || number < 0)
+	if (!template_doc_render(doc, scope, &value, &error))
+		return otherwise;
+	if (value.type == jbvBool && !value.val.boolean)
+		return 0;
+	if (!json_number(&value, &number) || number < 0)
 		return otherwise;
 	return number;
 }
@@ -50,7 +53,10 @@ policy_jitter(const TemplateDoc *doc, const TemplateScope *scope)
 		value_json_truth(&value);
 }
 
-/* Returns how many attempts a policy allows; 1 without a policy. */
+/*
+ * Returns how many attempts a policy allows; 1 without a policy, and where a template
+ * yields false instead.
+ */
 int
 retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope)
 {
@@ -74,7 +80,7 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 	double		initial = policy_number(policy->initial_delay, scope, DEFAULT_INITIAL_DELAY);
 	double		multiplier = policy_number(policy->multiplier, scope, DEFAULT_MULTIPLIER);
 	double		longest = policy_number(policy->max_delay, scope, DEFAULT_MAX_DELAY);
-	double		delay = initial * pow(multiplier, attempt->number - 1);
+	double		delay = initial > 0 ? initial * pow(multiplier, attempt->number - 1) : 0;
 
 	if (!(delay < longest))
 		delay = longest;

@@ -247,6 +247,7 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 	Scope		scope;
 	JsonbValue	value;
 	JsonbValue	names;
+	JsonbValue	outer;
 	JsonBuilder builder;
 
 	scope_init(&scope, state, step, run, state->now);
@@ -259,11 +260,8 @@ save_attempt(BrokerState *state, Run *run, const AttemptOutcome *outcome, JsonbV
 		scope.result = &value;
 		scope.envelope = outcome->envelope;
 	}
-	if (run->item >= 0 && run->context != NULL)
-	{
-		json_from_jsonb(run->context, &names);
-		scope.names = &names;
-	}
+	if (run->item >= 0)
+		see_item(run, &scope, &names, &outer);
 	else if (run->item < 0 && strcmp(step->type, "iterator") == 0)
 	{
 		json_begin_object(&builder);

@@ -7,7 +7,8 @@
  *		names inside an item of an iterator
  *		result this data input args error …   of the step at hand
  *		execution_id job workload work context results
- *		members of the input, in strings of the step itself
+ *		members of the input, in strings of the step itself; of an item, then of
+ *											  the input of the iterator
  *		steps                                 value of the newest visit of each
  *											  that the run descends from, if there
  *											  are parallel visits; else of the newest
@@ -179,9 +180,9 @@ build_job(Scope *scope, JsonbValue *value)
 	json_end_object(&builder, value);
 }
 
-/* Builds "results": the value of every step that has one, by name. */
+/* Builds "results": the value of every step that has one, or its envelope, by name. */
 static void
-build_results(Scope *scope, JsonbValue *value)
+build_results(Scope *scope, bool envelopes, JsonbValue *value)
 {
 	const Playbook *playbook = scope->state->playbook;
 	JsonBuilder builder;
@@ -194,9 +195,17 @@ build_results(Scope *scope, JsonbValue *value)
 		CHECK_FOR_INTERRUPTS();
 		step = seen_value(scope, i);
 		if (step->found)
-			json_add(&builder, playbook->steps[i].name, &step->value);
+			json_add(&builder, playbook->steps[i].name,
+					 envelopes ? &step->envelope : &step->value);
 	}
 	json_end_object(&builder, value);
+}
+
+/* Finds the envelopes of all values in "results", by name of the step. */
+void
+scope_envelopes(Scope *scope, JsonbValue *value)
+{
+	build_results(scope, true, value);
 }
 
 /* Finds a name that exists only while a retry policy is asked. */
@@ -344,7 +353,7 @@ lookup_common(Scope *scope, const char *name, int length, JsonbValue *value)
 	}
 	if (name_is(name, length, "results"))
 	{
-		build_results(scope, value);
+		build_results(scope, false, value);
 		return TEMPLATE_STEP_VALUES;
 	}
 	return TEMPLATE_UNKNOWN;
@@ -401,6 +410,8 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	if (scope->members != NULL && json_get_n(scope->members, name, length, value))
 		return scope->template.needs == NEEDS_NAMES &&
 			left_has(scope->left_members, name, length) ? TEMPLATE_LATER : TEMPLATE_VALUE;
+	if (scope->outer != NULL && json_get_n(scope->outer, name, length, value))
+		return TEMPLATE_VALUE;
 
 	step = playbook_find_step(state->playbook, name, length);
 	if (step >= 0)
@@ -446,11 +457,12 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	int			step = playbook_find_step(scope->state->playbook, name, length);
 	JsonbValue	member;
 
-	if (scope->members != NULL && json_get_n(scope->members, name, length, &member))
-		return TEMPLATE_UNDEFINED;
 	if (name_is(name, length, "result") ||
 		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
+	else if ((scope->members != NULL && json_get_n(scope->members, name, length, &member)) ||
+			 (scope->outer != NULL && json_get_n(scope->outer, name, length, &member)))
+		return TEMPLATE_UNDEFINED;
 	else if (step >= 0)
 		known = seen_value(scope, step);
 	else
@@ -540,6 +552,28 @@ see_compensated(Scope *scope)
 	scope->envelope = &value->envelope;
 }
 
+/*
+ * Returns whether a name, or its member, would hand a string of the input on that is left
+ * to the worker of the step: outside of the action that has it nobody renders it any more.
+ */
+static bool
+hands_on_left(Scope *scope, const char *name, int length, const char *member, int member_length)
+{
+	JsonbValue	value;
+	bool		in_action = scope->layers != NULL;	/* left_members says what is left there */
+
+	if (lookup_own(scope, name, length, &value) == TEMPLATE_VALUE)
+		return !in_action && scope->input != NULL && scope_name_is_input(name, length) &&
+			json_is_object(scope->input) && json_is_object(&value) &&
+			value.val.binary.data == scope->input->val.binary.data &&
+			input_is_left(scope, scope->input, member, member_length);
+	if (lookup_common(scope, name, length, &value) != TEMPLATE_UNKNOWN)
+		return false;
+	if (scope->members != NULL && json_get_n(scope->members, name, length, &value))
+		return !in_action && input_is_left(scope, scope->members, name, length);
+	return scope->outer != NULL && input_is_left(scope, scope->outer, name, length);
+}
+
 /* TemplateScope.left: of the names of workers, the workload and its keys. */
 static TemplateLeft
 scope_left(void *arg, const char *name, int length, const char *member, int member_length)
@@ -552,6 +586,8 @@ scope_left(void *arg, const char *name, int length, const char *member, int memb
 	scope->template.needs = NEEDS_NAMES;
 	binding = scope_lookup(scope, name, length, &value);
 	scope->template.needs = needs;
+	if (binding == TEMPLATE_VALUE && hands_on_left(scope, name, length, member, member_length))
+		return LEFT_VALUE;
 	if (binding != TEMPLATE_LATER)
 		return LEFT_NOTHING;
 	if (word_in(name, length, playbook_worker_names))
@@ -613,6 +649,7 @@ workload_defaults(BrokerState *state, TimestampTz now, const JsonbValue *paramet
 	scope_init(&scope, state, NULL, NULL, now);
 	scope.template.lookup = workload_lookup;
 	scope.template.envelope = NULL;
+	scope.template.left = NULL;
 	scope.template.needs = NEEDS_NAMES;
 	for (int i = 0; i < doc->count; i++)
 	{

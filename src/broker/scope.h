@@ -28,6 +28,8 @@ typedef struct Scope
 	const JsonbValue *members;	/* an object whose members are names, too: the
 								 * input, while the step's own strings are
 								 * rendered; or NULL */
+	const JsonbValue *outer;	/* the same of the iterator around an item, whose
+								 * members are names after those; or NULL */
 	List	   *left_members;	/* names (char *) of those that only the worker can
 								 * render (broker/left.h) */
 	const JsonbValue *layers;	/* of the input of the task, as rendered, and what */
@@ -69,6 +71,9 @@ extern void scope_set_step_value(BrokerState *state, int step, int visit,
 /* The same, of a value that is the newest whatever came before. */
 extern void scope_set_newest_value(BrokerState *state, int step, int visit,
 								   int64 event_id, const JsonbValue *envelope);
+
+/* Finds the envelopes of all values in "results", by name of the step. */
+extern void scope_envelopes(Scope *scope, JsonbValue *value);
 
 /*
  * Finds the value of one name, for queue.context.  *is_step: it is the value of a

@@ -392,6 +392,8 @@ start_describe(const Event *event, Oid role)
 		json_add_text(&builder, "run_at", time_to_text(event->terms->run_at, "UTC"));
 	if (event->terms != NULL && event->terms->own_priority)
 		json_add_int(&builder, "priority", event->terms->priority);
+	if (event->attempt > 0)
+		json_add_int(&builder, "attempt", 0);	/* only the broker starts items */
 	json_end_object(&builder, &value);
 	return json_to_jsonb(&value);
 }

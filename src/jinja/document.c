@@ -272,8 +272,7 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 		*result = doc->value;
 		return true;
 	}
-	if (scope->needs != NEEDS_NAMES && scope->left != NULL &&
-		template_refers_to_left(doc->template, scope, error))
+	if (scope->left != NULL && template_refers_to_left(doc->template, scope, error))
 	{
 		relocate(doc, error);
 		return false;

@@ -43,8 +43,8 @@ lookup_free(Eval *ev, int name)
 				break;
 			case TEMPLATE_STEP_VALUE:
 				free->value = value_from_json(&json, VF_STEP);
-				if (free->value.kind != VAL_STRING)
-					free->value.length = name + 1;
+				if (name < PG_UINT16_MAX)
+					free->value.origin = name + 1;
 				break;
 			case TEMPLATE_STEP_VALUES:
 				free->value = value_from_json(&json, VF_STEPS);
@@ -79,10 +79,9 @@ jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result
 	JsonbValue	member;
 	MemoryContext own;
 
-	if (step->kind == VAL_STRING || step->length == 0 || key->kind != VAL_STRING ||
-		ev->scope->envelope == NULL)
+	if (step->origin == 0 || key->kind != VAL_STRING || ev->scope->envelope == NULL)
 		return false;
-	n = &ev->template->names[step->length - 1];
+	n = &ev->template->names[step->origin - 1];
 	own = MemoryContextSwitchTo(ev->caller);
 	ev->in_lookup = true;
 	binding = ev->scope->envelope(ev->scope->arg, n->name, n->length, &json);
@@ -630,6 +629,18 @@ eval_list(Eval *ev, const TemplateNode *node)
 	return list;
 }
 
+/* Returns a member of an object; that of "results" is the value of a step. */
+static Value
+value_of_results(const TemplateNode *node, const Value *object, const Value *member)
+{
+	Value		value = *member;
+
+	if (node->name > 0 && node->name <= PG_UINT16_MAX && (object->flags & VF_STEPS) != 0 &&
+		(value.flags & VF_STEP) != 0)
+		value.origin = node->name;
+	return value;
+}
+
 /* Evaluates object[a:b:c]. */
 static Value
 eval_slice(Eval *ev, const TemplateNode *node)
@@ -709,12 +720,14 @@ jinja_eval(Eval *ev, const TemplateNode *node)
 		case NODE_GETATTR:
 			a = jinja_eval(ev, node->left);
 			ev->pos = node->pos;
-			return jinja_getattr_uncalled(ev, &a, &node->value);
+			b = jinja_getattr_uncalled(ev, &a, &node->value);
+			return value_of_results(node, &a, &b);
 		case NODE_GETITEM:
 			a = jinja_eval(ev, node->left);
 			b = jinja_eval(ev, node->right);
 			ev->pos = node->pos;
-			return jinja_getitem(ev, &a, &b);
+			b = jinja_getitem(ev, &a, &b);
+			return value_of_results(node, &a, &b);
 		case NODE_SLICE:
 			return eval_slice(ev, node);
 		case NODE_CALL:

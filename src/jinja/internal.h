@@ -207,7 +207,8 @@ struct TemplateNode
 	uint8		op;				/* ValueOperator */
 	uint8		flags;			/* NF_* */
 	int			pos;			/* byte offset in the source */
-	int			name;			/* NODE_NAME, NODE_NSREF, macro: name number */
+	int			name;			/* NODE_NAME, NODE_NSREF, macro: name number; of a
+								 * member of "results": that number plus 1 */
 	Value		value;			/* constant, attribute, data, filter name */
 	const Builtin *builtin;		/* filter, test; NULL: unknown */
 	TemplateNode *left;

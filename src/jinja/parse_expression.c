@@ -500,6 +500,18 @@ parse_subscribed(Parser *p)
 	return slice;
 }
 
+/*
+ * Notes which step's value results.name and results['name'] are, so that its envelope is
+ * found: node->name is the number of the name, from 1.
+ */
+static void
+note_result(Parser *p, const TemplateNode *object, const Value *key, TemplateNode *node)
+{
+	if (object->type == NODE_NAME && key->kind == VAL_STRING &&
+		strcmp(p->template->names[object->name].name, "results") == 0)
+		node->name = jinja_intern(p, key->u.string, key->length) + 1;
+}
+
 /* Parses [index], [start:stop:step] or [a, b] after an object. */
 static TemplateNode *
 parse_brackets(Parser *p, TemplateNode *object)
@@ -536,6 +548,8 @@ parse_brackets(Parser *p, TemplateNode *object)
 		node->right = jinja_node(NODE_TUPLE, pos);
 		node->right->items = items;
 	}
+	if (node->right->type == NODE_CONST)
+		note_result(p, object, &node->right->value, node);
 	return node;
 }
 
@@ -556,6 +570,7 @@ parse_dot(Parser *p, TemplateNode *object)
 							  value_clip_name(token->value.u.string, token->value.length));
 		node = jinja_node(NODE_GETATTR, pos);
 		node->value = token->value;
+		note_result(p, object, &node->value, node);
 	}
 	else if (token->type == TOK_INTEGER)
 	{

@@ -103,6 +103,17 @@ find_step(JsonbContainer *context, const char *name, int length, JsonbValue *env
 		json_get_n(&steps, name, length, envelope);
 }
 
+/*
+ * Finds "_results", the rest of the envelope of each step, when a name is that of their
+ * values; false when it is not, or the context has none.
+ */
+static bool
+find_results(JsonbContainer *context, const char *name, int length, JsonbValue *results)
+{
+	return word_is(name, length, "results") &&
+		getKeyJsonValueFromContainer(context, "_results", strlen("_results"), results) != NULL;
+}
+
 /* Returns whether a member of a queue.context is a list that has a name. */
 static bool
 is_listed(JsonbContainer *context, const char *member, const char *name, int length)
@@ -124,7 +135,8 @@ is_listed(JsonbContainer *context, const char *member, const char *name, int len
 
 /*
  * Looks a name up in a queue.context, whose "_steps" names the values of steps,
- * "_undefined" the names without a value and "_strict" what the worker has added.
+ * "_results" the envelopes behind "results", "_undefined" the names without a value and
+ * "_strict" what the worker has added.
  */
 static TemplateBinding
 lookup_context(void *arg, const char *name, int length, JsonbValue *value)
@@ -132,6 +144,8 @@ lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 	TemplateBinding binding = lookup_member(arg, name, length, value);
 	JsonbValue	envelope;
 
+	if (binding == TEMPLATE_VALUE && find_results(arg, name, length, &envelope))
+		return TEMPLATE_STEP_VALUES;
 	if (binding == TEMPLATE_UNKNOWN && is_listed(arg, "_undefined", name, length))
 		return TEMPLATE_UNDEFINED;
 	if (binding == TEMPLATE_VALUE && is_listed(arg, "_strict", name, length))
@@ -144,7 +158,11 @@ lookup_context(void *arg, const char *name, int length, JsonbValue *value)
 static TemplateBinding
 context_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
-	return find_step(arg, name, length, value) && json_is_object(value) ?
+	JsonbValue	results;
+
+	return (find_step(arg, name, length, value) ||
+			(find_results(arg, "results", strlen("results"), &results) &&
+			 json_get_n(&results, name, length, value))) && json_is_object(value) ?
 		TEMPLATE_VALUE : TEMPLATE_UNDEFINED;
 }
 

@@ -359,7 +359,6 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 {
 	IteratorSpec *spec = palloc0(sizeof(IteratorSpec));
 	const YamlNode *map = source->merged;
-	char	   *mode = playbook_scalar_text(playbook_member(map, "mode"));
 
 	spec->collection = optional_doc(compiler, map, "collection");
 	spec->element = playbook_scalar_text(playbook_member(map, "element"));
@@ -370,8 +369,8 @@ playbook_compile_iterator(Compiler *compiler, const StepSource *source)
 	spec->limit = optional_doc(compiler, map, "limit");
 	spec->chunk = optional_doc(compiler, map, "chunk");
 	spec->concurrency = optional_doc(compiler, map, "concurrency");
+	spec->mode = optional_doc(compiler, map, "mode");
 	spec->is_loop = source->is_loop;
-	spec->sequential = mode == NULL || pg_strcasecmp(mode, "sequential") == 0;
 	return spec;
 }
 

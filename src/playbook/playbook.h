@@ -138,7 +138,7 @@ typedef struct IteratorSpec
 	TemplateDoc *limit;
 	TemplateDoc *chunk;
 	TemplateDoc *concurrency;
-	bool		sequential;
+	TemplateDoc *mode;			/* whether items are in flight side by side */
 	bool		is_loop;		/* the step itself is what is done: its input is
 								 * laid over that of each item */
 	bool		continues;		/* on_error: continue: a failed item is null */

@@ -40,6 +40,11 @@
 	step "::text AS node_name, 1 AS attempts, NULL::timestamptz AS deadline," \
 	" NULL::jsonb AS context, NULL::integer AS current_index, NULL::bigint AS catalog_id"
 
+/* The members of an item's input that are names: all but what hides them */
+#define MEMBERS(input, names) \
+	"CASE WHEN " names "::jsonb <> '{}' AND jsonb_typeof((" input ")::jsonb) = 'object' THEN " \
+	"(" input ")::jsonb - '{workload,work,context,results,execution_id,job}'::text[] ELSE '{}' END"
+
 /* The value of a result: the data of {"status": ..., "data": value}, else all of it */
 #define VALUE_OF(envelope) \
 	"CASE WHEN jsonb_typeof(" envelope ") = 'object' AND " envelope " ? 'status' AND " \
@@ -175,7 +180,7 @@ static const char items_sql[] =
 /* The tasks of one body for some items; a program sees the names of the item as its input */
 static const char render_sql[] =
 TASK_COLUMNS
-" , (q.action -> 'retry')::text"
+" , (q.action -> 'retry')::text, CASE WHEN q.action ? 'retry' THEN (q.action -> 'data')::text END"
 " FROM (SELECT n.n AS queue_id, " UNQUEUED("$5", "$6", "$7") ","
 " a.a ->> 'type' AS node_type, CASE a.a ->> 'type' WHEN 'python' THEN a.a || jsonb_build_object('data',"
 "  (n.names - 'parent' - $7::text) || (a.a -> 'data')) ELSE a.a END AS action"
@@ -199,7 +204,7 @@ TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$8", "$9", "$10") ","
 " s.type AS node_type, s.action - 'returns' AS action, s.data, s.summary"
-" FROM noetl.save_tasks($1::jsonb, $2::jsonb, $3::jsonb"
+" FROM noetl.save_tasks($1::jsonb, $2::jsonb, " MEMBERS("$6", "$3") " || $3::jsonb"
 "  || jsonb_build_object('result', $5::jsonb, 'this', $4::jsonb, 'data', $5::jsonb,"
 "   'input', $6::jsonb, 'args', $6::jsonb)"
 "  || CASE WHEN $7::boolean THEN jsonb_build_object('results', $5::jsonb,"
@@ -213,7 +218,8 @@ TASK_COLUMNS
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$4", "$5", "$6") ","
 " s.type AS node_type, s.action, s.data, s.summary"
 " FROM (SELECT $1::jsonb AS a, coalesce($1::jsonb -> 'save', $1::jsonb -> 'sink') AS save,"
-"  $2::jsonb || $3::jsonb AS c) w, LATERAL noetl.save_tasks("
+"  $2::jsonb || " MEMBERS("$1::jsonb -> 'data'", "$3") " || $3::jsonb AS c) w,"
+" LATERAL noetl.save_tasks("
 " coalesce(w.save, w.a - 'type' - CASE w.a ->> 'tool' WHEN 'save' THEN 'tool' ELSE 'type' END),"
 " w.c, CASE WHEN w.save IS NULL THEN NULL WHEN w.c ? 'result' THEN"
 "  jsonb_build_object('result', w.c -> 'result', 'this', w.c -> 'this',"
@@ -228,7 +234,7 @@ TASK_COLUMNS
  */
 
 static const char retry_sql[] =
-"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, $3::jsonb, $4::int,"
+"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, " MEMBERS("$8", "$3") " || $3::jsonb, $4::int,"
 " $5::boolean, $6::text, $7::jsonb)";
 
 static const char interval_seconds_sql[] =

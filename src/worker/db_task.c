@@ -331,6 +331,7 @@ db_render(Task *task, const IteratorPlan *plan, int task_index, int first, int c
 		Task	   *inner = &list->tasks[i];
 
 		inner->retry = text_at(result, i, 15);
+		inner->retry_input = text_at(result, i, 16);
 		inner->catalog_id = xstrdup(task->catalog_id);
 		inner->outer = task;
 		inner->index = first + i;
@@ -415,13 +416,14 @@ db_retry_delay(Task *task, const Outcome *out, int attempt, double *delay)
 		task->retry, context_of(task), names_of(task), attempt_text,
 		out->kind == OUTCOME_DONE ? "true" : "false",
 		out->kind == OUTCOME_DONE ? NULL : out->error.data,
-		out->result.len > 0 ? out->result.data : "null"
+		out->result.len > 0 ? out->result.data : "null",
+		task->retry_input != NULL ? task->retry_input : "{}"
 	};
 	PGresult   *result = NULL;
 	DbStatus	status;
 
 	snprintf(attempt_text, sizeof(attempt_text), "%d", attempt);
-	status = run_patiently(task, RETRY, 7, params, &result);
+	status = run_patiently(task, RETRY, 8, params, &result);
 	if (status == DB_OK && PQgetisnull(result, 0, 0))
 		status = DB_REFUSED;
 	else if (status == DB_OK)

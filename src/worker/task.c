@@ -140,6 +140,7 @@ task_free(Task *task)
 	free(task->context);
 	free(task->save);
 	free(task->input);
+	free(task->retry_input);
 	free(task->retry);
 	memset(task, 0, sizeof(*task));
 }

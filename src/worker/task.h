@@ -50,6 +50,7 @@ typedef struct Task
 	char	   *save;			/* JSON: what to save afterwards, raw; or NULL */
 	char	   *input;			/* JSON: its input, where it has a context */
 	char	   *retry;			/* JSON: of a task inside another; or NULL */
+	char	   *retry_input;	/* JSON: its members are names in that; or NULL */
 	double		deadline;		/* monotonic seconds; 0: none */
 	bool		left;			/* its action, all of it JSON text, and its context
 								 * have strings that the worker renders */

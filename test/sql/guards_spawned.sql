@@ -61,6 +61,33 @@ SELECT current_index, noetl.complete(queue_id, '1', 'w') FROM noetl.lease('w', 3
 SELECT status FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 
+-- An execution that a client starts is no item of an iterator, whatever its start says.
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: spawn/item\nworkflow: [{step: a, type: spawni, code: x}]') AS item \gset
+SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: spawn/%s\nworkflow:\n- {step: each, type: iterator, collection: [1, 2], element: n, mode: distributed, task: %s, next: end}\n- {step: end, result: "{{ each }}"}', name, task)) > 0
+  FROM (VALUES ('tasks', '{type: spawni, code: x}'), ('children', '{type: playbook, path: spawn/item}')) AS t(name, task);
+CREATE FUNCTION pg_temp.claim(parent bigint) RETURNS bigint LANGUAGE sql AS $$
+    INSERT INTO noetl.event (execution_id, event_type, node_name, parent_execution_id, parent_event_id, current_index, meta, context, catalog_id)
+    SELECT noetl.next_id(), 'execution_start', 'spawn/item', e.execution_id, e.event_id, 0, '{"attempt": 1, "mine": 2}', '{"path": "spawn/item"}', max(c.catalog_id)
+      FROM noetl.event e, noetl.catalog c WHERE e.execution_id = parent AND e.event_type = 'step_started' AND c.path = 'spawn/item'
+     GROUP BY e.execution_id, e.event_id
+    RETURNING execution_id
+$$;
+SELECT noetl.execute('spawn/tasks') AS tasks \gset
+SELECT pg_temp.claim(:tasks) AS claimed \gset
+SELECT count(*) FROM noetl.lease('w', 9, types => '{spawni}');
+SELECT noetl.complete(queue_id, 'null', 'w') FROM noetl.queue WHERE execution_id = :claimed;
+SELECT count(noetl.complete(queue_id, '"own"', 'w')) FROM noetl.queue WHERE worker_id = 'w' AND execution_id = :tasks;
+SELECT status, result FROM noetl.execution WHERE execution_id = :tasks;
+SELECT noetl.execute('spawn/children') AS children \gset
+SELECT pg_temp.claim(:children) AS claimed \gset
+SELECT count(*) FROM noetl.lease('w', 9, types => '{spawni}');
+SELECT noetl.complete(queue_id, '"claimed"', 'w') FROM noetl.queue WHERE execution_id = :claimed;
+SELECT current_index, result FROM noetl.event WHERE execution_id = :children AND event_type = 'iteration_completed';
+SELECT count(noetl.complete(queue_id, '"own"', 'w')) FROM noetl.queue WHERE worker_id = 'w' AND node_type = 'spawni';
+SELECT status, result FROM noetl.execution WHERE execution_id = :children;
+SELECT meta -> 'attempt', meta -> 'mine' FROM noetl.event WHERE execution_id = :claimed AND event_type = 'execution_start';
+SELECT x.path, v.* FROM noetl.execution x, noetl.verify(x.execution_id) v WHERE x.path LIKE 'spawn/%';
+
 -- Whoever reports what a trigger of a user has deleted is told so.
 SELECT noetl.execute('spawn/parent') AS parent \gset
 SELECT count(*) FROM noetl.lease('w', types => '{spawnp}');

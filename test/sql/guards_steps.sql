@@ -322,7 +322,7 @@ $$, 'workload: {t: ""}');
 SELECT pg_temp.start('text', '{"t": "{{ t }}"}') AS id \gset
 SELECT action -> 'data', context -> '_left_action' FROM noetl.queue WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
--- An end has no input: its names are those of the workload there.
+-- An end that is given no input has none: its names are those of the workload there.
 SELECT pg_temp.add('input', '- {step: end, result: ["{{ data }}", "{{ args is defined }}"]}', 'workload: {data: 5}');
 SELECT pg_temp.start('input') AS id \gset
 SELECT * FROM pg_temp.outcome(:id);

@@ -80,3 +80,31 @@ SELECT noetl.execute('left/given') AS id \gset
 SELECT noetl.complete(queue_id, '{}', 'w') FROM noetl.lease('w', types => '{fetch}');
 SELECT * FROM pg_temp.seen(:id);
 SELECT noetl.cancel(:id);
+
+-- Nobody renders such a string where its step hands it on: its own input, conditions,
+-- retry, transitions, routers, saves in the database and the result of the end raise.
+CREATE FUNCTION pg_temp.handed_on(name text, step text, answer jsonb DEFAULT '{}') RETURNS TABLE (event text, error text) LANGUAGE plpgsql AS $$
+DECLARE
+    id bigint;
+BEGIN
+    PERFORM pg_temp.add(name, E'- {step: a, type: fetch, code: x, next: {step: b, data: {auth: "{{ env.SECRET }}", plain: 1}}}\n'
+                        || E'- {step: c, type: shell, command: "true", next: end}\n' || step);
+    id := noetl.execute('left/' || name);
+    PERFORM work('{"a": {}}', 1);
+    PERFORM work(jsonb_build_object('b', answer));
+    RETURN QUERY SELECT e.event_type, e.error FROM noetl.event e WHERE e.execution_id = id AND e.error IS NOT NULL ORDER BY e.event_id;
+    RETURN QUERY SELECT 'verify', v::text FROM noetl.verify(id) AS v;
+    PERFORM noetl.cancel(id);
+END
+$$;
+SELECT * FROM pg_temp.handed_on('layer', '- {step: b, type: shell, command: "true", args: {own: "{{ auth }}"}}');
+SELECT * FROM pg_temp.handed_on('same', '- {step: b, type: shell, command: "true", args: {own: "{{ mine }}"}, data: {mine: "{{ env.SECRET }}"}}');
+SELECT * FROM pg_temp.handed_on('when', '- {step: b, type: shell, command: "true", when: "{{ data.auth }}"}');
+SELECT * FROM pg_temp.handed_on('router', '- {step: b, next: {step: c, data: {auth: "{{ data.auth }}"}}}');
+SELECT * FROM pg_temp.handed_on('next', E'- {step: b, type: shell, command: "true", next: {step: c, data: {auth: "{{ input.auth }}"}}}');
+SELECT * FROM pg_temp.handed_on('retry', E'- {step: b, type: shell, command: "true", retry: {initial_delay: 0, retry_when: "{{ auth }}"}}', '{"fail": "no"}');
+SELECT * FROM pg_temp.handed_on('save', E'- {step: b, type: shell, command: "true", save: {storage: postgres, table: nowhere, data: {auth: "{{ auth }}"}}}');
+SELECT * FROM pg_temp.handed_on('end', E'- {step: b, type: shell, command: "true", next: {step: end, data: {auth: "{{ env.SECRET }}"}}}\n- {step: end, result: "{{ data.auth }}"}');
+SELECT * FROM pg_temp.handed_on('items', '- {step: b, type: iterator, mode: distributed, collection: [1], element: n, task: {type: shell, command: "{{ auth }}"}}');
+-- What is beside it goes on.
+SELECT * FROM pg_temp.handed_on('beside', '- {step: b, type: shell, command: "true", when: "{{ data.plain and plain }}", args: {own: "{{ plain }}"}, next: {step: c, data: {plain: "{{ data.plain }}"}}}');

@@ -249,7 +249,8 @@ element: x
 task:
   tool: python
   code: "result = {'status_code': 503}"
-  retry: {max_attempts: 2, initial_delay: 0.01, retry_when: "{{ status_code >= 500 }}"}
+  args: {least: "{{ x * 500 }}"}
+  retry: {max_attempts: 2, initial_delay: 0.01, retry_when: "{{ status_code >= least and this.data.status_code == 503 }}"}
 EOT
 drain();
 is(result_of($execution, "result -> 'count'"), 2, 'items are repeated');

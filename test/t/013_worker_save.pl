@@ -181,7 +181,7 @@ $execution = execute(<<'EOT', '{numbers: [3, 4]}');
       table: public.squares
       mode: upsert
       key: id
-      data: {id: "{{ execution_id }}:{{ act.result_index }}:{{ n }}", i: "{{ _loop.current_index }}", square: "{{ data.square + input.value - result.data.value }}"}
+      data: {id: "{{ execution_id }}:{{ act.result_index }}:{{ n }}", i: "{{ _loop.current_index }}", square: "{{ data.square + input.value - value + result.data.value - value }}"}
   save:
     storage: postgres
     auth: pg_own
