@@ -159,7 +159,7 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	scope.input = completion->input;
 	scope.error = completion->error;
 	transitions_evaluate(&step->next, &scope, &outcome);
-	if (outcome.departures == NIL && outcome.error != NULL)
+	if (!outcome.taken && outcome.error != NULL)
 	{
 		StepFailure failure = {FAILURE_TRANSITION, completion->parent, outcome.error,
 		completion->envelope, completion->input, outcome.recorded ? &outcome.meta : NULL};
@@ -316,14 +316,14 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 	scope_set_step_value(state, run->step, run->visit, failure->parent, envelope);
 	if (step->on_error == ON_ERROR_HANDLER && failure->kind != FAILURE_MAX_VISITS)
 		evaluate_handlers(state, run, failure, envelope, &handlers);
-	if (handlers.departures == NIL)
+	if (!handlers.taken)
 		stop_run(state, run, true);
 	end_run(state, run);
 	event = emit(state, EVENT_STEP_FAILED, step, run->visit, failure->parent);
 	event->error = failure->error;
 	event->result = json_to_jsonb(envelope);
 	event->meta = failure_meta(state, run, failure, &handlers);
-	if (handlers.departures != NIL)
+	if (handlers.taken)
 		depart(state, handlers.departures, run, event->event_id);
 	else
 		fail_execution(state, step, failure->error, event->event_id);

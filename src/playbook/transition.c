@@ -115,6 +115,7 @@ compile_entry(Compiler *compiler, const YamlNode *node, Transition *entry)
 	}
 	if (otherwise == NULL)
 		return;
+	entry->has_else = entry->when != NULL;
 	if (entry->when != NULL)
 		entry->nelse = compile_targets(compiler, otherwise, &below,
 									   &entry->else_targets);
