@@ -4,6 +4,7 @@
  */
 #include "common/common.h"
 
+#include "broker/input.h"
 #include "broker/internal.h"
 
 /*
@@ -143,12 +144,42 @@ ended_run(BrokerState *state, const Step *end)
 	const StepValue *value = scope_step_value(state, end->index);
 	Run		   *run = state->end_run;
 
-	if (run == NULL)
+	if (run == NULL || run->step != end->index)
 	{
 		run = run_make(end->index, value->visit, RUN_ENDED);
 		run->started_event_id = value->parent_event_id;
 	}
 	return run;
+}
+
+/* Returns the first of the ends that have completed as ordinary steps; NULL: none has. */
+static const Step *
+completed_end(BrokerState *state)
+{
+	const Playbook *playbook = state->playbook;
+
+	for (int i = Max(playbook->end, 0); playbook->end >= 0 && i < playbook->nwritten; i++)
+	{
+		const Step *step = &playbook->steps[i];
+
+		if (step->is_end && step->kind != STEP_END && scope_step_value(state, i)->found)
+			return step;
+	}
+	return NULL;
+}
+
+/* Finds the input that a run of an end had; an empty object, where it had none. */
+static void
+end_input(BrokerState *state, const Run *run, JsonbValue *input)
+{
+	JsonbValue	meta;
+
+	if (run == state->end_run && state->end_input != NULL)
+		*input = *state->end_input;
+	else if (run->started_event_id == 0 ||
+			 !state->values.event_meta(state->values.arg, run->started_event_id, &meta, NULL) ||
+			 !json_get(&meta, "input", input))
+		input_of_arrivals(run->arrivals, input);
 }
 
 /*
@@ -161,6 +192,7 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 {
 	StepValue  *value = NULL;
 	Scope		scope;
+	JsonbValue	input;
 
 	json_null(result);
 	if (end == NULL)
@@ -173,11 +205,15 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 		scope.envelope = &value->envelope;
 		*result = value->value;
 	}
+	if (end->result == NULL && end->save_data == NULL)
+		return true;
+	end_input(state, run, &input);
+	scope_give_input(&scope, &input);
+	scope.members = &input;
 	if (end->result != NULL)
 		return template_doc_render(end->result, &scope.template, result, error);
-	if (end->save_data != NULL)
-		return template_doc_render(end->save_data, &scope.template, result, error);
-	return true;
+	scope.is_save = strcmp(end->type, "save") != 0;
+	return template_doc_render(end->save_data, &scope.template, result, error);
 }
 
 /*
@@ -237,13 +273,8 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	SourceError error;
 	Event	   *event;
 
-	if (end == NULL && playbook->end >= 0 &&
-		playbook->steps[playbook->end].kind != STEP_END &&
-		scope_step_value(state, playbook->end)->found)
-	{
-		end = &playbook->steps[playbook->end];
+	if (end == NULL && (end = completed_end(state)) != NULL)
 		run = ended_run(state, end);
-	}
 
 	memset(&error, 0, sizeof(error));
 	if (!final_result(state, end, run, &result, &error))

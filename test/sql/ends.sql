@@ -37,3 +37,69 @@ $$, '{"a": {"fail": "boom"}}');
 SELECT * FROM pg_temp.play('not_handled', $$
 - {step: a, type: python, code: x, on_error: [{when: "{{ error == 'bang' }}", step: end}]}
 $$, '{"a": {"fail": "boom"}}');
+
+-- The name of the end may be written in any case, as that of the step.
+SELECT * FROM pg_temp.play('any_case', $$
+- {step: a, next: END}
+- {step: End, result: reached}
+$$);
+
+-- Of several ends the one that was reached gives the result, whether it does something or not.
+SELECT * FROM pg_temp.play('several', $$
+- {step: a, type: python, code: x, next: [{when: "{{ result.good }}", step: good}, {else: bad}]}
+- {step: good, type: end, result: "well: {{ a.n }}"}
+- {step: end, type: python, code: x, result: "never"}
+- {step: bad, type: end, save: {storage: event, data: {badly: "{{ a.n }}"}}}
+$$, '{"a": {"good": false, "n": 3}}');
+SELECT * FROM pg_temp.play('acting', $$
+- {step: a, next: end}
+- {step: good, type: end, result: never}
+- {step: end, type: python, code: x}
+$$, '{"end": {"n": 3}}');
+
+-- The result sees what the transitions gave to the end, as data and by name …
+SELECT * FROM pg_temp.play('given', $$
+- {step: start, next: [b, a]}
+- {step: a, type: python, code: x, next: {step: end, data: {n: "{{ result.n }}", a: 1}}}
+- {step: b, type: python, code: x, next: {step: end, args: {n: "{{ result.n }}"}}}
+- {step: end, result: {data: "{{ data }}", n: "{{ n }}", args: "{{ args.a }}", none: "{{ input.z | default('none') }}"}}
+$$, '{"a": {"n": 1}, "b": {"n": 2}}');
+SELECT * FROM pg_temp.play('given_nothing', $$
+- {step: end, result: {data: "{{ data }}", none: "{{ data.z | default('none') }}"}}
+$$);
+-- … which hides no key of the workload when it is empty …
+SELECT * FROM pg_temp.play('workload', $$
+- {step: end, result: {data: "{{ data.z }}"}}
+$$, head => 'workload: {data: {z: 1}}');
+-- … also where it had an action, and has ended long before the execution.
+SELECT * FROM pg_temp.play('early', $$
+- {step: start, next: [{step: end, data: {n: 1}}, b]}
+- {step: b, type: shell, command: x, next: c}
+- {step: c, type: shell, command: x}
+- {step: end, type: python, code: x, args: {m: 2}, result: {data: "{{ data }}", n: "{{ n }}", result: "{{ result.r }}"}}
+$$, '{"end": {"r": 5}}');
+SELECT e.meta FROM noetl.event e WHERE e.execution_id = newest('ends/early') AND e.event_type = 'step_started' AND e.node_name = 'end';
+SELECT * FROM pg_temp.play('skipped', $$
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, type: python, code: x, pass: "{{ n == 1 }}", result: {data: "{{ data }}", result: "{{ result }}"}}
+$$);
+-- What an end with an action saves sees the same: data is the value of the action.
+SELECT * FROM pg_temp.play('saved', $$
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, type: python, code: x, save: {storage: event, data: {value: "{{ data }}", n: "{{ n }}"}}}
+$$, '{"end": {"r": 5}}');
+SELECT * FROM pg_temp.play('only_saved', $$
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, save: {storage: event, data: {input: "{{ data }}", n: "{{ n }}"}}}
+$$);
+
+-- The first step has an input, too: nothing.
+SELECT * FROM pg_temp.play('start', $$
+- {step: start, next: [{when: "{{ data.again | default(false) }}", step: end}, {when: "{{ not data.again | default(false) }}", step: b}]}
+- {step: b, next: {step: start, data: {again: true}}}
+- {step: end}
+$$);
+SELECT * FROM pg_temp.play('start_workload', $$
+- {step: start, next: [{when: "{{ data.again }}", step: end}]}
+- {step: end, result: reached}
+$$, head => 'workload: {data: {again: true}}');
