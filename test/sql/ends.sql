@@ -103,3 +103,28 @@ SELECT * FROM pg_temp.play('start_workload', $$
 - {step: start, next: [{when: "{{ data.again }}", step: end}]}
 - {step: end, result: reached}
 $$, head => 'workload: {data: {again: true}}');
+
+-- A status is read without the blanks around it: it says whether step_end is a failure.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: ends/held
+workflow:
+- {step: a, type: python, code: x, on_error: hold, next: [{when: "{{ result.go.there }}", step: end}]}
+- {step: end, result: "{{ a.go }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('ends/held') AS x \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, status, error) VALUES (:x, 'step_end', 'a', E' Failure\n', 'boom');
+-- A step that is held stays so when it is skipped with a value that its transitions cannot read …
+SELECT noetl.skip(:x, 'a', '5');
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+-- … until there is one that they can.
+SELECT noetl.skip(:x, 'a', '{"go": {"there": true}}');
+SELECT * FROM story('ends/held');
+SELECT * FROM noetl.verify(:x);
+-- Who fails it himself fails it for good.
+SELECT noetl.execute('ends/held') AS x \gset
+SELECT noetl.fail(queue_id, 'boom', 'w') FROM noetl.lease('w');
+INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:x, 'step_failed', 'a', 'no');
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
