@@ -6,6 +6,7 @@
 
 #include "broker/input.h"
 #include "broker/internal.h"
+#include "broker/left.h"
 
 /*
  * Abandons an open run, or a leased one, as its execution ends: workers may finish
@@ -182,6 +183,24 @@ end_input(BrokerState *state, const Run *run, JsonbValue *input)
 		input_of_arrivals(run->arrivals, input);
 }
 
+/* Notes which members of the input of an end, from wherever, only a worker can render. */
+static void
+note_left(const Step *end, Scope *scope, const JsonbValue *input)
+{
+	JsonbValue *layers = palloc(sizeof(JsonbValue) * (end->input.count + 1));
+
+	for (int i = 0; i < end->input.count; i++)
+		layers[i] = *input;
+	scope->template.needs = NEEDS_NAMES;
+	scope->layers = layers;
+	left_in_input(end, scope, input);
+	scope->above = input;
+	left_in_input(end, scope, input);
+	scope->template.needs = NEEDS_NOTHING;
+	scope->layers = NULL;
+	scope->above = NULL;
+}
+
 /*
  * Finds the result of the execution: the mapping of its end, or what its end
  * returned.  False and *error when the mapping raises.
@@ -209,6 +228,8 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 		return true;
 	end_input(state, run, &input);
 	scope_give_input(&scope, &input);
+	if (state->playbook->uses_worker_names)
+		note_left(end, &scope, &input);
 	scope.members = &input;
 	if (end->result != NULL)
 		return template_doc_render(end->result, &scope.template, result, error);

@@ -559,6 +559,9 @@ scope_left(void *arg, const char *name, int length, const char *member, int memb
 	if (member != NULL && scope_name_is_workload(name, length) &&
 		!workload_key_is_left(scope, pnstrdup(member, member_length), member_length))
 		return LEFT_NOTHING;
+	if (member != NULL && needs != NEEDS_NAMES && scope_name_is_input(name, length) &&
+		!left_has(scope->left_members, member, member_length))
+		return LEFT_NOTHING;
 	return LEFT_VALUE;
 }
 

@@ -128,3 +128,17 @@ SELECT noetl.execute('ends/held') AS x \gset
 SELECT noetl.fail(queue_id, 'boom', 'w') FROM noetl.lease('w');
 INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:x, 'step_failed', 'a', 'no');
 SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+
+-- What only a worker can render is no text that an end could return.
+SELECT * FROM pg_temp.play('left', $$
+- {step: start, next: {step: end, data: {home: "{{ env.HOME }}", n: 1}}}
+- {step: end, result: "{{ data.n }} {{ home }}"}
+$$);
+SELECT * FROM pg_temp.play('left_before', $$
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, type: python, code: x, args: {home: "{{ env.HOME }}"}, result: "{{ data.home }}"}
+$$);
+SELECT * FROM pg_temp.play('left_aside', $$
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, type: python, code: x, args: {home: "{{ env.HOME }}"}, result: "{{ n }} {{ result }}"}
+$$);
