@@ -318,6 +318,7 @@ Run *
 next_to_start(BrokerState *state)
 {
 	Run		   *next = NULL;
+	int			after;
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
@@ -326,13 +327,18 @@ next_to_start(BrokerState *state)
 	foreach(lc, state->runs)
 		if (((Run *) lfirst(lc))->at_once && ((Run *) lfirst(lc))->state == RUN_WAITING)
 			return (Run *) lfirst(lc);
-	foreach(lc, state->runs)
+	do
 	{
-		Run		   *run = (Run *) lfirst(lc);
+		after = next != NULL ? next->step : -1;
+		next = NULL;
+		foreach(lc, state->runs)
+		{
+			Run		   *run = (Run *) lfirst(lc);
 
-		if (run->state == RUN_WAITING && (next == NULL || run->step < next->step) &&
-			can_start(state, run))
-			next = run;
-	}
+			if (run->state == RUN_WAITING && run->step > after &&
+				(next == NULL || run->step < next->step))
+				next = run;
+		}
+	} while (next != NULL && !can_start(state, next));
 	return next;
 }
