@@ -149,3 +149,10 @@ SELECT * FROM pg_temp.check($$
 - {step: e, type: wait, signal: "{{ env.H }}", next: end}
 - {step: end, result: "{{ env.I }}"}
 $$);
+-- Keys of transitions that others hide, and a spec that says nothing.
+SELECT * FROM pg_temp.check($$
+- {step: a, next: [{when: "{{ town }}", condition: "{{ towns }}", step: b}, {when: "{{ town }}", then: b, step: c, else: c}, {else: [{step: c, name: that}]}]}
+- {step: b, next: {spec: exclusive, arcs: [{step: c}, {step: d}]}}
+- {step: c, next: [{condition: "{{ town }}", then: [d]}, {when: "{{ town }}", step: d, else: [end]}]}
+- {step: d}
+$$);
