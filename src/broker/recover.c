@@ -400,7 +400,7 @@ resume_by_event(BrokerState *state, Run *run, const Event *event)
 
 /*
  * execution_redriven: resumes the runs that the end of the execution has stopped.  An
- * input is for those that failed, or for all where none did.
+ * input is for those that failed, or for all where none did, also those that wait.
  */
 void
 redrive_runs(BrokerState *state, const Event *event)
@@ -422,6 +422,9 @@ redrive_runs(BrokerState *state, const Event *event)
 			resume_run(state, run, given && run->failed == any_failed ? &input : NULL, false,
 					   event->event_id);
 		else
+		{
+			lay_input(state, run, given && !any_failed ? &input : NULL, event->event_id);
 			run->changed = true;
+		}
 	}
 }

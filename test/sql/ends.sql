@@ -142,3 +142,28 @@ SELECT * FROM pg_temp.play('left_aside', $$
 - {step: start, next: {step: end, data: {n: 1}}}
 - {step: end, type: python, code: x, args: {home: "{{ env.HOME }}"}, result: "{{ n }} {{ result }}"}
 $$);
+
+-- An end whose mapping has failed gets the input of a redrive, as do all steps where none failed.
+SELECT * FROM pg_temp.play('redriven', $$
+- {step: a, next: {step: end, data: {n: 1}}}
+- {step: end, result: "{{ n }} {{ data.more.less }}"}
+$$);
+SELECT noetl.redrive(newest('ends/redriven'), '{"more": {"less": 2}}') IS NOT NULL AS redriven;
+SELECT status, result FROM noetl.execution WHERE execution_id = newest('ends/redriven');
+SELECT * FROM noetl.verify(newest('ends/redriven'));
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: ends/cancelled
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, next: {step: join, data: {n: 1, m: 1}}}
+- {step: b, type: python, code: x, next: {step: join, data: {m: 2}}}
+- {step: join, type: python, code: x, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('ends/cancelled') AS x \gset
+SELECT noetl.cancel(:x);
+SELECT noetl.redrive(:x, '{"n": 3, "o": 4}');
+SELECT * FROM work();
+SELECT * FROM noetl.verify(:x);
