@@ -148,7 +148,7 @@ SELECT * FROM pg_temp.play('redriven', $$
 - {step: a, next: {step: end, data: {n: 1}}}
 - {step: end, result: "{{ n }} {{ data.more.less }}"}
 $$);
-SELECT noetl.redrive(newest('ends/redriven'), '{"more": {"less": 2}}') IS NOT NULL AS redriven;
+SELECT noetl.redrive(newest('ends/redriven'), '{"more": {"less": 2}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('ends/redriven');
 SELECT * FROM noetl.verify(newest('ends/redriven'));
 SELECT noetl.register($$
