@@ -153,20 +153,41 @@ ended_run(BrokerState *state, const Step *end)
 	return run;
 }
 
-/* Returns the first of the ends that have completed as ordinary steps; NULL: none has. */
+/* Returns whether a value is that of a step that has failed, as its step_failed says. */
+static bool
+is_failure(BrokerState *state, const StepValue *value)
+{
+	JsonbValue	meta;
+	JsonbValue	kind;
+
+	return state->values.event_meta(state->values.arg, value->event_id, &meta, NULL) &&
+		json_get(&meta, "kind", &kind);
+}
+
+/*
+ * Returns the first of the ends that have completed as ordinary steps, else the first that
+ * has failed; NULL: none has run.
+ */
 static const Step *
 completed_end(BrokerState *state)
 {
 	const Playbook *playbook = state->playbook;
+	const Step *failed = NULL;
 
 	for (int i = Max(playbook->end, 0); playbook->end >= 0 && i < playbook->nwritten; i++)
 	{
 		const Step *step = &playbook->steps[i];
+		const StepValue *value;
 
-		if (step->is_end && step->kind != STEP_END && scope_step_value(state, i)->found)
+		if (!step->is_end || step->kind == STEP_END)
+			continue;
+		value = scope_step_value(state, i);
+		if (value->found && !is_failure(state, value))
 			return step;
+		if (value->found && failed == NULL)
+			failed = step;
 	}
-	return NULL;
+	return failed;
 }
 
 /* Finds the input that a run of an end had; an empty object, where it had none. */

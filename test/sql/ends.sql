@@ -56,6 +56,11 @@ SELECT * FROM pg_temp.play('acting', $$
 - {step: good, type: end, result: never}
 - {step: end, type: python, code: x}
 $$, '{"end": {"n": 3}}');
+SELECT * FROM pg_temp.play('failing', $$
+- {step: a, next: end}
+- {step: end, type: python, code: x, result: "{{ result.n }}", on_error: {step: otherwise}}
+- {step: otherwise, type: end, save: {storage: event, data: {saved: 1}}}
+$$, '{"end": {"fail": "boom"}}');
 
 -- The result sees what the transitions gave to the end, as data and by name …
 SELECT * FROM pg_temp.play('given', $$
