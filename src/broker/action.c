@@ -492,7 +492,12 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	if (run->stored)
 		decision_add(state, DECIDE_FORGET, run);
 	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
+		{
+		JsonbValue	input;
+
+		run->is_task = true;
+		(void) emit_step_started(state, run, run_input(run, &input) ? &input : NULL);
+	}
 	else
 		run->released_by = released_by(run);
 	run->state = RUN_QUEUED;

@@ -155,7 +155,8 @@ struct BrokerState
 								 * in this evaluation; or NULL */
 	int			items_started;	/* how many items have been started together */
 	List	   *known;			/* values that broker/scope.c remembers */
-	Run		   *end_run;		/* the run of the end, if it ended just now */
+	Run		   *end_run;		/* the run of an end, if it ended just now */
+	const JsonbValue *end_input;	/* its input, or NULL */
 	const Migration *migration; /* of execution_migrated, else NULL */
 	List	   *completions;	/* StepCompletion *, of this evaluation */
 	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */

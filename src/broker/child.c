@@ -210,6 +210,7 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	Event	   *event;
 	JsonBuilder builder;
 	JsonbValue	value;
+	JsonbValue	input;
 	char	   *error;
 
 	scope_init(&scope, state, step, run, state->now);
@@ -226,16 +227,16 @@ start_playbook(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	json_begin_object(&builder);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_end_object(&builder, &value);
+	json_from_jsonb(child->input, &input);
 	if (run->started_event_id == 0)
-		event = emit_step_started(state, run);
+		event = emit_step_started(state, run, &input);
 	else
 		event = emit(state, EVENT_ACTION_STARTED, step, run->visit, run->started_event_id);
 	event->context = json_to_jsonb(&value);
 	child->parent_event_id = run->started_event_id;
 
 	json_begin_object(&builder);
-	json_from_jsonb(child->input, &value);
-	json_add(&builder, "data", &value);
+	json_add(&builder, "data", &input);
 	json_add_id(&builder, "child_execution_id", child->execution_id);
 	json_add_int(&builder, "timeout", run->timeout);
 	add_attempts_before(run, &builder);

@@ -20,6 +20,7 @@
  */
 #include "common/common.h"
 
+#include "broker/input.h"
 #include "broker/internal.h"
 
 /* Decides that the incoming event has no effect, and says why. */
@@ -42,6 +43,7 @@ begin_execution(BrokerState *state, const Event *event)
 	{
 		Completion	completion;
 		JsonbValue	none;
+		JsonbValue	input;
 		Run		   *run = run_make(entry->index, 1, RUN_OPEN);
 
 		json_null(&none);
@@ -50,6 +52,8 @@ begin_execution(BrokerState *state, const Event *event)
 		completion.type = EVENT_STEP_COMPLETED;
 		completion.parent = event->event_id;
 		completion.envelope = &none;
+		input_of_arrivals(NIL, &input);
+		completion.input = &input;
 		completion.silent = true;
 		complete_step(state, run, &completion);
 	}

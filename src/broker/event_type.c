@@ -308,11 +308,18 @@ event_type_status(EventType type)
 const char *
 status_normalise(const char *status, const char *event_type, bool *known)
 {
+	size_t		length;
+
 	*known = true;
 	if (status == NULL || status[strspn(status, " \t\r\n")] == '\0')
 		return event_type_status(event_type_of(event_type, NULL));
+	status += strspn(status, " \t\r\n");
+	length = strlen(status);
+	while (length > 0 && strchr(" \t\r\n", status[length - 1]) != NULL)
+		length--;
 	for (int i = 0; i < lengthof(status_words); i++)
-		if (pg_strcasecmp(status, status_words[i].word) == 0)
+		if (pg_strncasecmp(status, status_words[i].word, length) == 0 &&
+			status_words[i].word[length] == '\0')
 			return status_words[i].status;
 	*known = false;
 	return "PENDING";

@@ -144,12 +144,63 @@ ended_run(BrokerState *state, const Step *end)
 	const StepValue *value = scope_step_value(state, end->index);
 	Run		   *run = state->end_run;
 
-	if (run == NULL)
+	if (run == NULL || run->step != end->index)
 	{
 		run = run_make(end->index, value->visit, RUN_ENDED);
 		run->started_event_id = value->parent_event_id;
 	}
 	return run;
+}
+
+/* Returns whether a value is that of a step that has failed, as its step_failed says. */
+static bool
+is_failure(BrokerState *state, const StepValue *value)
+{
+	JsonbValue	meta;
+	JsonbValue	kind;
+
+	return state->values.event_meta(state->values.arg, value->event_id, &meta, NULL) &&
+		json_get(&meta, "kind", &kind);
+}
+
+/*
+ * Returns the first of the ends that have completed as ordinary steps, else the first that
+ * has failed; NULL: none has run.
+ */
+static const Step *
+completed_end(BrokerState *state)
+{
+	const Playbook *playbook = state->playbook;
+	const Step *failed = NULL;
+
+	for (int i = Max(playbook->end, 0); playbook->end >= 0 && i < playbook->nwritten; i++)
+	{
+		const Step *step = &playbook->steps[i];
+		const StepValue *value;
+
+		if (!step->is_end || step->kind == STEP_END)
+			continue;
+		value = scope_step_value(state, i);
+		if (value->found && !is_failure(state, value))
+			return step;
+		if (value->found && failed == NULL)
+			failed = step;
+	}
+	return failed;
+}
+
+/* Finds the input that a run of an end had; an empty object, where it had none. */
+static void
+end_input(BrokerState *state, const Run *run, JsonbValue *input)
+{
+	JsonbValue	meta;
+
+	if (run == state->end_run && state->end_input != NULL)
+		*input = *state->end_input;
+	else if (run->started_event_id == 0 ||
+			 !state->values.event_meta(state->values.arg, run->started_event_id, &meta, NULL) ||
+			 !json_get(&meta, "input", input))
+		input_of_arrivals(run->arrivals, input);
 }
 
 /*
@@ -168,24 +219,22 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 	if (end == NULL)
 		return true;
 	scope_init(&scope, state, end, run, state->now);
-	if (end->kind == STEP_END)
-	{
-		input_of_arrivals(run->arrivals, &input);
-		if (JsonContainerSize(input.val.binary.data) > 0)
-			scope.input = scope.members = &input;
-	}
-	else
+	if (end->kind != STEP_END)
 	{
 		value = scope_step_value(state, end->index);
 		scope.result = &value->value;
 		scope.envelope = &value->envelope;
 		*result = value->value;
 	}
+	if (end->result == NULL && end->save_data == NULL)
+		return true;
+	end_input(state, run, &input);
+	scope_give_input(&scope, &input);
+	scope.members = &input;
 	if (end->result != NULL)
 		return template_doc_render(end->result, &scope.template, result, error);
-	if (end->save_data != NULL)
-		return template_doc_render(end->save_data, &scope.template, result, error);
-	return true;
+	scope.is_save = strcmp(end->type, "save") != 0;
+	return template_doc_render(end->save_data, &scope.template, result, error);
 }
 
 /*
@@ -245,13 +294,8 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	SourceError error;
 	Event	   *event;
 
-	if (end == NULL && playbook->end >= 0 &&
-		playbook->steps[playbook->end].kind != STEP_END &&
-		scope_step_value(state, playbook->end)->found)
-	{
-		end = &playbook->steps[playbook->end];
+	if (end == NULL && (end = completed_end(state)) != NULL)
 		run = ended_run(state, end);
-	}
 
 	memset(&error, 0, sizeof(error));
 	if (!final_result(state, end, run, &result, &error))

@@ -37,17 +37,38 @@ run_input(const Run *run, JsonbValue *input)
 }
 
 /*
- * Emits step_started of a run and returns it; the run refers to it from now on.
- * It says in meta.sees which visits of parallel steps the run descends from.
+ * Returns the meta of step_started: in "sees" which visits of parallel steps the run
+ * descends from, and in "input" what the mapping of an end may ask for later.  NULL: neither.
+ */
+static Jsonb *
+started_meta(BrokerState *state, Run *run, const JsonbValue *input)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	const int  *lineage = lineage_of(state, run);
+	JsonBuilder builder;
+	JsonbValue	meta;
+
+	if (!step->is_end || (step->result == NULL && step->save_data == NULL) ||
+		input == NULL || JsonContainerSize(input->val.binary.data) == 0)
+		return lineage_meta(state->playbook, lineage);
+	json_begin_object(&builder);
+	lineage_write(state->playbook, lineage, &builder);
+	json_add(&builder, "input", input);
+	json_end_object(&builder, &meta);
+	return json_to_jsonb(&meta);
+}
+
+/*
+ * Emits step_started of a run with this input (or NULL) and returns it; the run refers to
+ * it from now on.
  */
 Event *
-emit_step_started(BrokerState *state, Run *run)
+emit_step_started(BrokerState *state, Run *run, const JsonbValue *input)
 {
 	Event	   *event = emit(state, EVENT_STEP_STARTED, &state->playbook->steps[run->step],
 							 run->visit, released_by(run));
 
-	event->meta = run->compensates != NULL ? run->compensates :
-		lineage_meta(state->playbook, lineage_of(state, run));
+	event->meta = run->compensates != NULL ? run->compensates : started_meta(state, run, input);
 	run->started_event_id = event->event_id;
 	run->started_in = event->catalog_id;
 	run->released_by = event->parent_event_id;
@@ -74,7 +95,7 @@ begin_own_work(BrokerState *state, Run *run, const JsonbValue *input)
 	JsonbValue	context;
 
 	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
+		(void) emit_step_started(state, run, input);
 	json_begin_object(&builder);
 	json_add(&builder, "data", input);
 	add_attempts_before(run, &builder);
@@ -93,8 +114,11 @@ end_run(BrokerState *state, Run *run)
 		decision_add(state, DECIDE_FORGET, run);
 	run->state = RUN_ENDED;
 	state->runs = list_delete_ptr(state->runs, run);
-	if (run->step == state->playbook->end)
+	if (state->playbook->steps[run->step].is_end)
+	{
 		state->end_run = run;
+		state->end_input = NULL;
+	}
 }
 
 /* Sends the branches that transitions have taken to their steps. */
@@ -156,10 +180,13 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	scope_init(&scope, state, step, run, state->now);
 	scope.result = &value;
 	scope.envelope = completion->envelope;
-	scope.input = completion->input;
+	if (completion->silent)
+		scope_give_input(&scope, completion->input);
+	else
+		scope.input = completion->input;
 	scope.error = completion->error;
 	transitions_evaluate(&step->next, &scope, &outcome);
-	if (outcome.departures == NIL && outcome.error != NULL)
+	if (!outcome.taken && outcome.error != NULL)
 	{
 		StepFailure failure = {FAILURE_TRANSITION, completion->parent, outcome.error,
 		completion->envelope, completion->input, outcome.recorded ? &outcome.meta : NULL};
@@ -169,6 +196,13 @@ complete_step(BrokerState *state, Run *run, const Completion *completion)
 	}
 
 	end_run(state, run);
+	if (step->is_end && completion->input != NULL)
+	{
+		JsonbValue *input = palloc(sizeof(JsonbValue));
+
+		*input = *completion->input;
+		state->end_input = input;
+	}
 	meta = completion_meta(state, run, &outcome, completion);
 	if (completion->announced)
 	{
@@ -316,14 +350,14 @@ fail_step(BrokerState *state, Run *run, const StepFailure *failure)
 	scope_set_step_value(state, run->step, run->visit, failure->parent, envelope);
 	if (step->on_error == ON_ERROR_HANDLER && failure->kind != FAILURE_MAX_VISITS)
 		evaluate_handlers(state, run, failure, envelope, &handlers);
-	if (handlers.departures == NIL)
+	if (!handlers.taken)
 		stop_run(state, run, true);
 	end_run(state, run);
 	event = emit(state, EVENT_STEP_FAILED, step, run->visit, failure->parent);
 	event->error = failure->error;
 	event->result = json_to_jsonb(envelope);
 	event->meta = failure_meta(state, run, failure, &handlers);
-	if (handlers.departures != NIL)
+	if (handlers.taken)
 		depart(state, handlers.departures, run, event->event_id);
 	else
 		fail_execution(state, step, failure->error, event->event_id);

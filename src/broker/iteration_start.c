@@ -132,7 +132,7 @@ emit_started(Iteration *iteration, const IteratorItems *items)
 	JsonbValue	value;
 
 	if (run->started_event_id == 0)
-		(void) emit_step_started(state, run);
+		(void) emit_step_started(state, run, &iteration->input);
 	event = emit(state, EVENT_ITERATOR_STARTED, iteration->step, run->visit, run->started_event_id);
 	iteration->since = event->event_id;
 	json_begin_array(&list);

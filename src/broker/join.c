@@ -109,14 +109,30 @@ waiting_run(BrokerState *state, int step)
 
 /*
  * Returns whether a step that joins its branches once has ended before all of them
- * arrived, as it was skipped while it waited.
+ * arrived, as it was skipped while it waited.  One that has been done comes again where
+ * the execution goes on with another version.
  */
 static bool
 was_skipped(BrokerState *state, const Step *step)
 {
-	return step->join == JOIN_ALL && !step->revisited && step->kind != STEP_END &&
-		waiting_run(state, step->index) == NULL &&
-		scope_step_value(state, step->index)->found;
+	const StepValue *value;
+	JsonbValue	meta;
+	JsonbValue	member;
+	int64		ended_in = 0;
+	bool		has_meta;
+
+	if (step->join != JOIN_ALL || step->revisited || step->kind == STEP_END ||
+		waiting_run(state, step->index) != NULL)
+		return false;
+	value = scope_step_value(state, step->index);
+	if (!value->found)
+		return false;
+	has_meta = state->values.event_meta(state->values.arg, value->event_id, &meta, &ended_in);
+	if (has_meta && json_get(&meta, "skipped", &member))
+		return true;
+	if (has_meta && (json_get(&meta, "forked", &member) || json_get(&meta, "was", &member)))
+		return false;
+	return ended_in == 0 || ended_in == state->playbook->catalog_id;
 }
 
 /*
@@ -302,6 +318,7 @@ Run *
 next_to_start(BrokerState *state)
 {
 	Run		   *next = NULL;
+	int			after;
 	ListCell   *lc;
 
 	foreach(lc, state->runs)
@@ -310,13 +327,18 @@ next_to_start(BrokerState *state)
 	foreach(lc, state->runs)
 		if (((Run *) lfirst(lc))->at_once && ((Run *) lfirst(lc))->state == RUN_WAITING)
 			return (Run *) lfirst(lc);
-	foreach(lc, state->runs)
+	do
 	{
-		Run		   *run = (Run *) lfirst(lc);
+		after = next != NULL ? next->step : -1;
+		next = NULL;
+		foreach(lc, state->runs)
+		{
+			Run		   *run = (Run *) lfirst(lc);
 
-		if (run->state == RUN_WAITING && (next == NULL || run->step < next->step) &&
-			can_start(state, run))
-			next = run;
-	}
+			if (run->state == RUN_WAITING && run->step > after &&
+				(next == NULL || run->step < next->step))
+				next = run;
+		}
+	} while (next != NULL && !can_start(state, next));
 	return next;
 }

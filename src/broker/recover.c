@@ -140,8 +140,8 @@ rest(BrokerState *state, Run *run)
 bool
 holds_failure(BrokerState *state, const Run *run, const StepFailure *failure)
 {
-	/* a client fails for good what is held */
-	if (run->state == RUN_HELD)
+	/* a client fails for good what is held; one who skips it does not */
+	if (run->state == RUN_HELD && failure->kind == FAILURE_CLIENT)
 		return false;
 	switch (state->playbook->steps[run->step].on_error)
 	{
@@ -400,7 +400,7 @@ resume_by_event(BrokerState *state, Run *run, const Event *event)
 
 /*
  * execution_redriven: resumes the runs that the end of the execution has stopped.  An
- * input is for those that failed, or for all where none did.
+ * input is for those that failed, or for all where none did, also those that wait.
  */
 void
 redrive_runs(BrokerState *state, const Event *event)
@@ -422,6 +422,9 @@ redrive_runs(BrokerState *state, const Event *event)
 			resume_run(state, run, given && run->failed == any_failed ? &input : NULL, false,
 					   event->event_id);
 		else
+		{
+			lay_input(state, run, given && !any_failed ? &input : NULL, event->event_id);
 			run->changed = true;
+		}
 	}
 }

@@ -620,6 +620,26 @@ scope_init(Scope *scope, BrokerState *state, const Step *step, Run *run,
 }
 
 /*
+ * Gives the input to a scope of a step without an action.  One that is empty hides no key
+ * of the workload that is called like it.
+ */
+void
+scope_give_input(Scope *scope, const JsonbValue *input)
+{
+	static const char *const names[] = {"data", "input", "args"};
+	const ValueSource *values = &scope->state->values;
+	JsonbValue	workload;
+	JsonbValue	value;
+
+	if (JsonContainerSize(input->val.binary.data) == 0 &&
+		values->workload(values->arg, &workload))
+		for (int i = 0; i < lengthof(names); i++)
+			if (json_get(&workload, names[i], &value))
+				return;
+	scope->input = input;
+}
+
+/*
  * Renders the defaults of a workload: *defaults is an object.  Their templates see
  * the execution, the start parameters, and those defaults that stand before them or
  * contain no template.  False and *error when a template raises.

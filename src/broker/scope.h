@@ -55,6 +55,12 @@ name_is(const char *name, int length, const char *word)
 extern void scope_init(Scope *scope, BrokerState *state, const Step *step,
 					   Run *run, TimestampTz now);
 
+/*
+ * Gives the input to a scope of a step without an action.  One that is empty hides no key
+ * of the workload that is called like it.
+ */
+extern void scope_give_input(Scope *scope, const JsonbValue *input);
+
 /* Returns the names that hide others, of which there may be those of an item; NULL: none. */
 extern const JsonbValue *scope_names(Scope *scope);
 

@@ -135,13 +135,15 @@ try_entry(const Transition *entry, Scope *scope, TransitionOutcome *outcome,
 	{
 		if (result->outcome == ENTRY_TAKEN)
 			result->outcome = ENTRY_FALSE;
-		if (entry->nelse == 0)
+		if (!entry->has_else)
 			return;
 		result->outcome = ENTRY_ELSE;
 		targets = entry->else_targets;
 		ntargets = entry->nelse;
 	}
-	if (!take(targets, ntargets, scope, outcome, &result->error))
+	if (take(targets, ntargets, scope, outcome, &result->error))
+		outcome->taken = true;
+	else
 		result->outcome = ENTRY_ERROR;
 }
 

@@ -18,6 +18,7 @@ typedef struct Departure
 typedef struct TransitionOutcome
 {
 	List	   *departures;		/* Departure *, document order, no step twice */
+	bool		taken;			/* some entry was taken, if only to end the branch */
 	const char *error;			/* of the first condition that raised, or NULL */
 	bool		recorded;		/* meta is set: there were entries */
 	JsonbValue	meta;			/* meta.transitions */

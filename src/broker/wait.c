@@ -524,9 +524,10 @@ receive_signal(BrokerState *state, const Event *event)
 
 /* Emits step_started of a wait, whose meta says what it waits for, and fixes its end. */
 static void
-announce_wait(BrokerState *state, Run *run, WaitTerms *terms, const char *accept_error)
+announce_wait(BrokerState *state, Run *run, WaitTerms *terms, const JsonbValue *input,
+			  const char *accept_error)
 {
-	Event	   *event = emit_step_started(state, run);
+	Event	   *event = emit_step_started(state, run, input);
 	JsonBuilder meta;
 	JsonbValue	value;
 
@@ -602,7 +603,7 @@ start_wait(BrokerState *state, Run *run, const JsonbValue *transition_input)
 		return;
 	}
 	signal = take_first(state, run, &terms, &input, &accept_error);
-	announce_wait(state, run, &terms, accept_error);
+	announce_wait(state, run, &terms, &input, accept_error);
 	if (signal != NULL)
 		finish_wait(state, run, signal, &input);
 	else if (terms.until != 0 && terms.until <= state->time)

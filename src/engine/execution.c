@@ -74,7 +74,10 @@ start_version(const JsonbValue *context)
 	if (text == NULL || pg_strcasecmp(text, "latest") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the version of a playbook must be a number from 1, or \"latest\"")));
+				 errmsg("the version of a playbook must be a number from 1, or \"latest\""),
+				 errdetail("The context of the event has %.100s.",
+						   JsonbToCString(NULL, &json_to_jsonb(&given)->root, 0)),
+				 errhint("Without a version the newest is started.")));
 	return 0;
 }
 
@@ -101,6 +104,7 @@ execution_resolve(Event *event)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("event \"%s\" names no playbook", event->event_type),
+				 errdetail("It has no context with a path."),
 				 errhint("Give context {\"path\": …, \"version\": …, \"workload\": {…}}.")));
 	if (path != NULL &&
 		!catalog_find(path, (int) version, DT_NOEND, &event->catalog_id))
@@ -110,6 +114,7 @@ execution_resolve(Event *event)
 				 errmsg("playbook \"%s\" version " INT64_FORMAT " is not registered",
 						path, version) :
 				 errmsg("playbook \"%s\" is not registered", path),
+				 errdetail("Event \"%s\" refers to it.", event->event_type),
 				 errhint("Register it with noetl.register().")));
 	catalog_lock_version(event->catalog_id, false);
 	catalog_check_execute(event->catalog_id, GetUserId());
@@ -117,7 +122,9 @@ execution_resolve(Event *event)
 		!json_is_object(&parameters))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the workload of an execution must be a JSON object")));
+				 errmsg("the workload of an execution must be a JSON object"),
+				 errdetail("Event \"%s\" gives something else.", event->event_type),
+				 errhint("Give its parameters by name: {\"name\": value}.")));
 	if (event->node_name == NULL)
 		event->node_name = path;
 	if (event->node_type == NULL)

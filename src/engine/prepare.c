@@ -283,6 +283,7 @@ find_execution(Store *store, Event *event, Execution *execution, bool *fresh)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("event \"%s\" names no execution", event->event_type),
+				 errdetail("Its execution_id is null or 0."),
 				 errhint("Give execution_id; only execution_start gets a new one.")));
 	engine_lock(event->execution_id);
 	if (!store_get_execution(store, event->execution_id, execution))
@@ -304,7 +305,9 @@ normalise_words(Event *event)
 	if (event->event_type == NULL || event->event_type[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("an event needs an event_type")));
+				 errmsg("an event needs an event_type"),
+				 errdetail("It is null or empty."),
+				 errhint("It says what has happened, such as action_completed.")));
 	event->status = status_normalise(given, event->event_type, &known);
 	if (!known)
 		ereport(WARNING,
@@ -404,7 +407,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("the execution has already started"),
-				 errdetail("Execution " INT64_FORMAT ".", event->execution_id)));
+				 errdetail("Execution " INT64_FORMAT ".", event->execution_id),
+				 errhint("Leave execution_id out to start another one.")));
 	}
 	if (event->event_id > LARGEST_CHOSEN_ID)
 		ereport(ERROR,
@@ -412,7 +416,8 @@ prepare_event(Store *store, Event *event, bool has_result, bool by_client)
 				 errmsg("event_id " INT64_FORMAT " is too large", event->event_id),
 				 errdetail("The largest a client may choose is " INT64_FORMAT
 						   ": later events of the execution need larger ones.",
-						   LARGEST_CHOSEN_ID)));
+						   LARGEST_CHOSEN_ID),
+				 errhint("Leave event_id out, or take it from noetl.next_id().")));
 	if (!fresh && event->event_id != 0 &&
 		store_event_exists(store, event->execution_id, event->event_id))
 		return false;

@@ -318,6 +318,55 @@ value_source(const YamlNode *node)
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 }
 
+/* Returns what follows the expression in braces that begins here; NULL: nothing begins. */
+static const char *
+after_braces(const char *at)
+{
+	int			depth = 0;
+	char		quote = '\0';
+
+	if (strncmp(at, "{{", 2) != 0)
+		return NULL;
+	for (at += 2; *at != '\0'; at++)
+	{
+		if (quote != '\0')
+		{
+			if (*at == '\\' && at[1] != '\0')
+				at++;
+			else if (*at == quote)
+				quote = '\0';
+		}
+		else if (*at == '\'' || *at == '"')
+			quote = *at;
+		else if (depth == 0 && strncmp(at, "}}", 2) == 0)
+			return at + 2;
+		else if (*at == '{' || *at == '}')
+			depth += *at == '{' ? 1 : -1;
+	}
+	return NULL;
+}
+
+/* Returns whether a condition has braces and, outside of them, text. */
+static bool
+has_text_beside_braces(const YamlNode *node)
+{
+	const char *at = node->string;
+	bool		any = false;
+	bool		text = false;
+
+	while (*at != '\0')
+	{
+		const char *after = after_braces(at);
+
+		if (strncmp(at, "{%", 2) == 0 || strncmp(at, "{#", 2) == 0)
+			return false;
+		any = any || after != NULL;
+		text = text || (after == NULL && strchr(" \t\r\n", *at) == NULL);
+		at = after != NULL ? after : at + 1;
+	}
+	return any && text;
+}
+
 /* Compiles a condition; NULL when there is none. */
 Condition *
 playbook_compile_condition(Compiler *compiler, const YamlNode *node)
@@ -359,6 +408,10 @@ playbook_compile_condition(Compiler *compiler, const YamlNode *node)
 	{
 		playbook_note_names(compiler, node, condition->template, SEES_BROKER);
 		playbook_mention(compiler, condition->template);
+		if (has_text_beside_braces(node))
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
+						   "Write one expression: {{ a == 5 and b }}.",
+						   "a condition with text beside its braces is text, which is true");
 	}
 	return condition;
 }

@@ -67,6 +67,7 @@ typedef struct Transition
 	bool		is_else;		/* {else: [...]}: taken iff no "when" was true */
 	int			ntargets;
 	Target	   *targets;		/* then / step */
+	bool		has_else;		/* also one that only ends the branch */
 	int			nelse;
 	Target	   *else_targets;	/* an "else" inside an entry with "when" */
 } Transition;

@@ -83,7 +83,7 @@ playbook_compile_step(Compiler *compiler, int index)
 		result = playbook_member(source.merged, "return");
 	if (result != NULL)
 	{
-		compiler->sees |= SEES_BROKER;
+		compiler->sees |= SEES_INPUT | SEES_BROKER;
 		step->result = playbook_compile_doc(compiler, result);
 	}
 	compiler->sees = SEES_INPUT;

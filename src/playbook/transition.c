@@ -40,6 +40,9 @@ playbook_compile_next(Compiler *compiler, const YamlNode *node,
 		const YamlNode *spec = playbook_member(node, "spec");
 
 		playbook_lint_arcs(compiler, node);
+		if (spec != NULL && spec->kind != YN_MAP)
+			playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, spec,
+						   "Write spec: {mode: exclusive}.", "a spec that is no map has no effect");
 		if (playbook_member(spec, "mode") != NULL)
 			mode = playbook_member(spec, "mode");
 		entries = playbook_member(node, "arcs");
@@ -81,6 +84,18 @@ exclusive_mode(Compiler *compiler, const YamlNode *mode)
 	return false;
 }
 
+/* Warns of a key that another one hides. */
+static void
+warn_hidden(Compiler *compiler, const YamlNode *map, const char *hidden, const char *by)
+{
+	const YamlNode *value = playbook_member(map, hidden);
+
+	if (value != NULL && playbook_member(map, by) != NULL)
+		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, value,
+					   "Write all of it under one of the two keys.",
+					   "the key \"%s\" has no effect beside \"%s\"", hidden, by);
+}
+
 /* Compiles one entry: a target, or a condition with targets. */
 static void
 compile_entry(Compiler *compiler, const YamlNode *node, Transition *entry)
@@ -96,6 +111,8 @@ compile_entry(Compiler *compiler, const YamlNode *node, Transition *entry)
 		if (when == NULL)
 			when = yaml_member(node, "condition");
 		entry->when = playbook_compile_condition(compiler, when);
+		warn_hidden(compiler, node, "condition", "when");
+		warn_hidden(compiler, node, "step", "then");
 	}
 	if (then == NULL && otherwise == NULL)
 	{
@@ -115,6 +132,7 @@ compile_entry(Compiler *compiler, const YamlNode *node, Transition *entry)
 	}
 	if (otherwise == NULL)
 		return;
+	entry->has_else = entry->when != NULL;
 	if (entry->when != NULL)
 		entry->nelse = compile_targets(compiler, otherwise, &below,
 									   &entry->else_targets);
@@ -153,6 +171,16 @@ compile_targets(Compiler *compiler, const YamlNode *node,
 	return count;
 }
 
+/* Returns the step that is called end, however that is written; -1: there is none. */
+static int
+find_end(const Playbook *playbook)
+{
+	for (int i = 0; i < playbook->nsteps; i++)
+		if (playbook_name_is(playbook->steps[i].name, "end"))
+			return i;
+	return -1;
+}
+
 /* Compiles one target; false after an issue. */
 static bool
 compile_target(Compiler *compiler, const YamlNode *node,
@@ -171,6 +199,8 @@ compile_target(Compiler *compiler, const YamlNode *node,
 		return false;
 	}
 	target->step = playbook_find_step(compiler->playbook, name, strlen(name));
+	if (target->step < 0 && playbook_name_is(name, "end"))
+		target->step = find_end(compiler->playbook);
 	if (node->kind == YN_MAP)
 	{
 		compile_layers(compiler, node, below, &target->input);

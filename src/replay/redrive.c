@@ -190,6 +190,7 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	ListCell   *lc;
 	RecoverRequest request = recovery->request;
 	ExecutionEnd end;
+	int			before;
 
 	engine_begin_recovery(store, execution_id, &execution);
 	if (execution.running || !store_get_end(store, execution_id, &end))
@@ -201,9 +202,13 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	if (execution_id != recovery->root && strcmp(end.status, "FAILED") != 0)
 		request.input = NULL;
 	runs = stopped_runs(execution_id, &signals);
+	before = recovery->steps;
 	foreach(lc, runs)
 		if (((Run *) lfirst(lc))->state == RUN_HELD)
 			recovery->steps++;
+	/* those that wait count where they alone go on, as an end whose mapping has failed */
+	if (recovery->steps == before)
+		recovery->steps += list_length(runs);
 	children = engine_redrive(store, &execution, runs, signals, &request);
 	recovery->redriven = lappend(recovery->redriven, palloc(sizeof(int64)));
 	*(int64 *) llast(recovery->redriven) = execution_id;

@@ -149,3 +149,15 @@ SELECT * FROM pg_temp.check($$
 - {step: e, type: wait, signal: "{{ env.H }}", next: end}
 - {step: end, result: "{{ env.I }}"}
 $$);
+-- Keys of transitions that others hide, and a spec that says nothing.
+SELECT * FROM pg_temp.check($$
+- {step: a, next: [{when: "{{ town }}", condition: "{{ towns }}", step: b}, {when: "{{ town }}", then: b, step: c, else: c}, {else: [{step: c, name: that}]}]}
+- {step: b, next: {spec: exclusive, arcs: [{step: c}, {step: d}]}}
+- {step: c, next: [{condition: "{{ town }}", then: [d]}, {when: "{{ town }}", step: d, else: [end]}]}
+- {step: d}
+$$);
+-- Conditions that are text, and those that are not.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: python, code: x, when: "{{ town }} == 5", pass: "not {{ town }}", retry: {retry_when: "${{ status_code }}", stop_when: " {{ attempt > 3 }} "}, next: [{when: "{{ town }} and {{ towns }}", step: b}, {when: "{{ '}' ~ town }}", step: b}]}
+- {step: b, when: "{% if town %}yes{% endif %}{# {{ town }} #}", pass: "{{ town }}{{ towns }}", next: [{when: "{{ {'a': {'b': 1}}.a.b }}", step: end}]}
+$$);

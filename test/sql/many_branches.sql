@@ -188,3 +188,16 @@ DELETE FROM noetl.queue WHERE status IN ('leased', 'cancelled');
 
 -- Steps without such branches have no visit in the queue.
 SELECT count(*) AS rows_with_visit FROM noetl.queue WHERE visit IS NOT NULL;
+
+-- Joins that may all start at once start in document order, whatever the order in which branches
+-- came to them, and without asking each of them for each (2,000: 0.3 s; it took 36 s).
+SELECT noetl.register(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: many/joins\nworkflow:\n- {step: start, next: [%s]}\n%s\n%s\n- {step: end}',
+           string_agg('a' || i, ', ' ORDER BY i),
+           string_agg(format('- {step: a%s, next: [j%s, j%s]}', i, i, i % 2000 + 1), E'\n' ORDER BY i),
+           string_agg(format('- {step: j%s, next: end}', i), E'\n' ORDER BY i DESC))) > 0 AS registered
+  FROM generate_series(1, 2000) AS i;
+SET statement_timeout = '15s';
+SELECT noetl.execute('many/joins') > 0 AS started;
+RESET statement_timeout;
+SELECT status FROM noetl.execution WHERE path = 'many/joins';
+SELECT node_name FROM noetl.event WHERE execution_id = newest('many/joins') AND node_name ~ '^j' ORDER BY event_id LIMIT 3;

@@ -631,3 +631,57 @@ SELECT step, action -> 'args' AS args, wrong FROM migrate_work();
 \set VERBOSITY sqlstate
 SELECT noetl.fork(:x, 'inform', visit => 7);
 \set VERBOSITY default
+
+-- A join that has run in another version, or in the execution that a fork comes from, runs again
+-- where the new version leads to it; one that was skipped while it waited does not.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/rejoin
+workflow:
+- {step: start, next: check}
+- {step: check, type: http, url: x, next: ship}
+- {step: ship, type: http, url: x, next: end}
+- {step: end}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/rejoin
+workflow:
+- {step: start, next: [ship, bill]}
+- {step: ship, type: http, url: x, next: test}
+- {step: bill, type: http, url: x, next: test}
+- {step: test, type: http, url: x, next: end}
+- {step: end, result: "{{ test.n }}"}
+$$) > 0, noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: migrate/rejoin
+workflow:
+- {step: start, next: [ship, bill]}
+- {step: ship, type: http, url: x, next: check}
+- {step: bill, type: http, url: x, next: check}
+- {step: check, type: http, url: x, next: end}
+- {step: end, result: "{{ check.n }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('migrate/rejoin', version => 1) AS x \gset
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT severity, step, message FROM noetl.migrate(:x, 3, dry_run => false) WHERE step = 'check';
+SELECT step, wrong FROM migrate_work('{"check": {"n": "checked again"}}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('migrate/rejoin', version => 1) AS x \gset
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT max(severity) FILTER (WHERE severity <> 'warning') FROM noetl.migrate(:x, 2, '{"check": "test"}', false);
+SELECT step, wrong FROM migrate_work('{"test": {"n": "tested"}}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('migrate/rejoin', version => 1) AS x \gset
+SELECT step, wrong FROM migrate_work();
+SELECT noetl.fork(:x, 'ship', version => 3) AS x \gset
+SELECT step, wrong FROM migrate_work('{"check": {"n": "checked again"}}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('migrate/rejoin', version => 2) AS x \gset
+SELECT step, wrong FROM migrate_work('{}', 1);
+SELECT noetl.skip(:x, 'test', '{"n": "skipped"}');
+SELECT max(severity) FILTER (WHERE severity <> 'warning') FROM noetl.migrate(:x, 3, '{"test": "check"}', false);
+SELECT step, wrong FROM migrate_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
