@@ -159,6 +159,8 @@ struct BrokerState
 	const Migration *migration; /* of execution_migrated, else NULL */
 	List	   *completions;	/* StepCompletion *, of this evaluation */
 	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */
+	bool		notes_started;	/* for a fork: note in … */
+	List	   *started;		/* … Run * that this evaluation has started */
 	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */

@@ -129,6 +129,8 @@ start_run(BrokerState *state, Run *run)
 	int			since = list_length(state->decisions);
 
 	all_arrivals(state, run);
+	if (state->notes_started)
+		state->started = lappend(state->started, run);
 	if (step->compensates < 0 &&
 		!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{

@@ -150,7 +150,6 @@ fork_context(const Event *beginning, const List *maps)
 {
 	Comparison	comparison;
 	Replay		replay;
-	const ModelRow *row;
 	JsonBuilder builder;
 	JsonbValue	value;
 	JsonbValue	meta;
@@ -160,14 +159,11 @@ fork_context(const Event *beginning, const List *maps)
 	replay_until(&replay, beginning->execution_id, &comparison, beginning->event_id);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
-	row = model_find(replay.model, playbook_find_step(replay.model->playbook, beginning->node_name,
-													  strlen(beginning->node_name)),
-					 Max(beginning->visit, 1), -1);
 	json_begin_object(&builder);
 	json_add_text(&builder, "step", migrate_name(maps, beginning->node_name));
-	if (row != NULL)
+	if (replay.given != NULL)
 	{
-		input_of_arrivals(row->run.arrivals, &value);
+		json_from_jsonb(replay.given, &value);
 		json_add(&builder, "data", &value);
 	}
 	if (beginning->meta != NULL)
