@@ -140,8 +140,8 @@ rest(BrokerState *state, Run *run)
 bool
 holds_failure(BrokerState *state, const Run *run, const StepFailure *failure)
 {
-	/* a client fails for good what is held */
-	if (run->state == RUN_HELD)
+	/* a client fails for good what is held; the transitions of what is skipped do not */
+	if (run->state == RUN_HELD && failure->kind == FAILURE_CLIENT)
 		return false;
 	switch (state->playbook->steps[run->step].on_error)
 	{

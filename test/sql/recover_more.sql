@@ -39,3 +39,47 @@ SELECT noetl.execute('recover_more/visits') AS x \gset
 SELECT noetl.fork(:x, 'turn', visit => 2) AS second, noetl.fork(:x, 'turn') AS third \gset
 SELECT context -> 'data' AS data, (SELECT count(*) FROM noetl.verify(execution_id)) AS wrong
   FROM noetl.event WHERE execution_id IN (:second, :third) AND event_type = 'execution_forked' ORDER BY execution_id;
+
+-- A step that waits for its next attempt can be skipped, and a client may end it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/retry
+workflow:
+- {step: start, next: [one, two, three]}
+- {step: one, type: recover_more, retry: {max_attempts: 2, initial_delay: 3600}, next: join}
+- {step: two, type: recover_more, retry: {max_attempts: 2, initial_delay: 3600}, next: join}
+- {step: three, type: recover_more, retry: {max_attempts: 2, initial_delay: 3600}, on_error: continue, next: join}
+- {step: join, join: all, next: end}
+- {step: end, result: ["{{ one }}", "{{ two }}", "{{ three }}"]}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/retry') AS x \gset
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', 3, types => '{recover_more}');
+SELECT noetl.skip(:x, 'one', '"skipped"');
+INSERT INTO noetl.event (execution_id, event_type, node_name, result) VALUES (:x, 'step_completed', 'two', '"done"');
+-- Not so a worker, whose attempt is over.
+INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, result) VALUES (:x, 'step_completed', 'three', 'w', '"late"');
+SELECT event_type, node_name, meta ->> 'ignored' AS ignored FROM noetl.event
+ WHERE execution_id = :x AND event_type IN ('step_skipped', 'step_completed') ORDER BY event_id;
+INSERT INTO noetl.event (execution_id, event_type, node_name, error) VALUES (:x, 'step_failed', 'three', 'given up');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT count(*) FROM noetl.queue WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+
+-- A held step that is skipped, but whose transitions then raise, is held still.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/hold
+workflow:
+- {step: ask, type: wait, for: 1 day, when: "{{ workload.by.nobody }}", on_error: hold, next: [{when: "{{ result.level > 1 }}", then: [end]}]}
+- {step: end, result: "{{ ask.level }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/hold') AS x \gset
+SELECT noetl.skip(:x, 'ask');
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+SELECT event, node, note FROM story('recover_more/hold');
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.skip(:x, 'ask', '{"level": 2}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
