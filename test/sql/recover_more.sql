@@ -83,3 +83,30 @@ SELECT * FROM noetl.verify(:x);
 SELECT noetl.skip(:x, 'ask', '{"level": 2}');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM noetl.verify(:x);
+
+-- An execution does not go on while another one runs with its key.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/key
+workflow:
+- {step: start, next: ask}
+- {step: ask, type: wait, signal: answer, next: [{when: "{{ result.yes.no }}", then: [end]}]}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/key', key => 'k', on_conflict => 'running') AS x \gset
+SELECT noetl.signal(:x, 'answer', '1');
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('recover_more/key', key => 'k', on_conflict => 'running') AS y \gset
+SELECT noetl.execute('recover_more/key') AS other \gset
+SELECT noetl.signal(:other, 'answer', '1');
+DO $$ BEGIN PERFORM noetl.redrive(min(execution_id)) FROM noetl.execution WHERE path = 'recover_more/key';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
+SET client_min_messages = error;
+SELECT count(*) FILTER (WHERE id = :other) AS other, count(*) AS redriven FROM noetl.redrive_all('recover_more/key', dry_run => false) AS id;
+RESET client_min_messages;
+SELECT noetl.cancel(:y);
+SELECT noetl.redrive(:x);
+SELECT noetl.execute('recover_more/key', key => 'k', on_conflict => 'running') = :x AS has_it_back;
+SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :other]) AS id;
