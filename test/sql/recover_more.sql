@@ -110,3 +110,26 @@ SELECT noetl.redrive(:x);
 SELECT noetl.execute('recover_more/key', key => 'k', on_conflict => 'running') = :x AS has_it_back;
 SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :other]) AS id;
+
+-- The error of a held step is that of the failure that holds it, and not one that was retried before.
+SELECT noetl.register(format($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/held
+workflow:
+- {step: %s, type: recover_more, on_error: hold, next: end}
+- {step: end}
+$$, name)) > 0 AS registered FROM unnest(ARRAY['one', 'two']) AS name;
+SELECT noetl.execute('recover_more/held', version => 1) AS x \gset
+SELECT noetl.fail(queue_id, 'first', 'w') FROM noetl.lease('w', types => '{recover_more}');
+SELECT noetl.retry(:x);
+SELECT noetl.fail(queue_id, 'second', 'w') FROM noetl.lease('w', types => '{recover_more}');
+SELECT count(*) FROM noetl.retry_all('recover_more/held', 'first');
+SELECT count(*) FROM noetl.cancel_all('recover_more/held', 'first', dry_run => false);
+SELECT count(*) FROM noetl.retry_all('recover_more/held', 'second');
+-- It is found under another name, too.
+SELECT severity FROM noetl.migrate(:x, 2, '{"one": "two"}', dry_run => false) WHERE severity = 'done';
+SELECT count(*) FROM noetl.retry_all('recover_more/held', dry_run => false);
+SELECT node_name FROM noetl.queue WHERE execution_id = :x;
+SELECT noetl.cancel(:x);
+SELECT * FROM noetl.verify(:x);
