@@ -268,8 +268,9 @@ find_root(int64 execution_id)
 }
 
 /*
- * Gives an execution its business key back; raises when another one has it and runs.  None
- * starts with it meanwhile.  The lock of an execution comes after that of its key.
+ * Gives an execution its business key back; raises when another one has it and runs.  One
+ * that is scheduled keeps it: a debounce schedules the next one while the last one runs.
+ * None starts with the key meanwhile, whose lock comes before that of an execution.
  */
 static void
 take_key_back(int64 execution_id)
@@ -279,7 +280,8 @@ take_key_back(int64 execution_id)
 	Execution	other;
 	Event		start;
 	StartKey	key;
-	int64		holder;
+	int64		holder = 0;
+	bool		live = false;
 
 	if (store_get_execution(store, execution_id, &execution) &&
 		store_start_event(store, execution_id, &start) &&
@@ -288,17 +290,16 @@ take_key_back(int64 execution_id)
 		key.path = execution.path;
 		key.key = start.terms->key;
 		key.role = execution.started_by;
-		if (!store_find_key(&key, true, &holder))
-			holder = 0;
-		if (holder != 0 && holder != execution_id && get_execution(holder, &other) &&
-			other.running)
+		if (store_find_key(&key, true, &holder) && holder != execution_id)
+			live = get_execution(holder, &other) && other.running;
+		if (live && !other.scheduled)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("another execution runs with the key \"%s\" of execution " INT64_FORMAT,
 							key.key, execution_id),
 					 errdetail("It is execution " INT64_FORMAT ".", holder),
 					 errhint("Cancel it, or wait until it is over.")));
-		if (holder != execution_id)
+		if (!live && holder != execution_id)
 			store_give_key(&key, execution_id);
 	}
 	store_close(store);

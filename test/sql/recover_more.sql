@@ -110,6 +110,12 @@ SELECT noetl.redrive(:x);
 SELECT noetl.execute('recover_more/key', key => 'k', on_conflict => 'running') = :x AS has_it_back;
 SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :other]) AS id;
+-- One that is scheduled may follow it, and keeps the key.
+SELECT noetl.debounce('recover_more/key', 'k', '1 hour') AS later \gset
+SELECT noetl.redrive(:x);
+SELECT noetl.debounce('recover_more/key', 'k', '1 hour') = :later AS put_off;
+SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :later]) AS id;
 
 -- The error of a held step is that of the failure that holds it, and not one that was retried before.
 SELECT noetl.register(format($$
