@@ -292,6 +292,8 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	{
 		outcome->success = false;
 		outcome->kind = FAILURE_SAVE;
+		if (step->kind == STEP_SQL)
+			note_statement_done(run, outcome->envelope);
 		scope.success = false;
 		scope.error = outcome->error;
 		verdict = ask_policy(state, run, &scope, delay);

@@ -288,6 +288,12 @@ extern bool render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *re
 /* ---- sql.c ---- */
 
 /*
+ * Notes that the saves of a run have failed in the database, whose statement is done: the
+ * next attempt is about the saves.
+ */
+extern void note_statement_done(Run *run, const JsonbValue *envelope);
+
+/*
  * Starts an attempt of a step of type sql: executes the statement, emits what
  * became of it and returns the end of the attempt.
  */

@@ -139,3 +139,73 @@ SELECT count(*) FROM noetl.retry_all('recover_more/held', dry_run => false);
 SELECT node_name FROM noetl.queue WHERE execution_id = :x;
 SELECT noetl.cancel(:x);
 SELECT * FROM noetl.verify(:x);
+
+-- An input is also for what is not begun anew: the items of an iterator, a save, a wait that goes on.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/input
+workflow:
+- {step: start, next: [{step: each, data: {base: 1}}, {step: ask, data: {base: 1}}]}
+- step: each
+  type: iterator
+  mode: distributed
+  collection: [a, b]
+  element: e
+  task: {type: recover_more, code: x, args: {e: "{{ e }}", base: "{{ data.base }}"}}
+  next: join
+- {step: ask, type: wait, signal: answer, accept: "{{ signal.data == data.base }}", args: {of: ask}, next: [{step: join, data: {base: "{{ data.base }}", of: "{{ data.of }}"}}]}
+- {step: join, join: all, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/input') AS x \gset
+SELECT noetl.complete(queue_id, '"done"', 'w') FROM noetl.lease('w', types => '{recover_more}');
+SELECT noetl.fail(queue_id, 'no', 'w') FROM noetl.lease('w', types => '{recover_more}');
+SELECT noetl.redrive(:x, '{"base": 2}');
+SELECT * FROM noetl.verify(:x);
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id = :x;
+-- The wait was not what failed.
+SELECT noetl.signal(:x, 'answer', '2'), noetl.cancel(:x, 'none has failed'), noetl.redrive(:x, '{"base": 3}');
+SELECT * FROM noetl.verify(:x);
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id = :x;
+SELECT noetl.signal(:x, 'answer', '3');
+SELECT noetl.complete(queue_id, '"done"', 'w') FROM noetl.lease('w', types => '{recover_more}');
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+CREATE ROLE recover_more_role;
+CREATE TABLE recover_more_saved (n int CHECK (n > 0), row_count int);
+GRANT ALL ON recover_more_saved TO recover_more_role;
+GRANT USAGE ON SCHEMA noetl TO recover_more_role;
+GRANT INSERT ON noetl.event TO recover_more_role;
+GRANT EXECUTE ON FUNCTION noetl.execute TO recover_more_role;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/save
+workflow:
+- step: count
+  type: sql
+  statement: INSERT INTO public.recover_more_saved (n) VALUES (7)
+  args: {n: 0}
+  save: {storage: postgres, table: recover_more_saved, data: {n: "{{ input.n }}", row_count: "{{ this.row_count }}"}}
+  retry: {max_attempts: 2, initial_delay: 0.01, jitter: false}
+  on_error: hold
+  next: end
+- {step: end}
+$$) > 0 AS registered;
+SET ROLE recover_more_role;
+SELECT noetl.execute('recover_more/save') AS x, noetl.execute('recover_more/save') AS y \gset
+RESET ROLE;
+SELECT pg_sleep(0.02);
+SELECT noetl.enqueue_next(:x);
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.retry(:x, 'count', '{"n": 1}');
+SELECT noetl.cancel(:y), noetl.redrive(:y, '{"n": 2}');
+SELECT status FROM noetl.execution WHERE execution_id IN (:x, :y);
+-- The statement was executed once in each, and the save in the end.
+SELECT * FROM recover_more_saved ORDER BY n, row_count;
+SELECT event, node, note FROM story('recover_more/save');
+SELECT v.* FROM unnest(ARRAY[:x, :y]) AS id, noetl.verify(id) AS v;
+DROP TABLE recover_more_saved;
+DROP OWNED BY recover_more_role;
+DROP ROLE recover_more_role;
