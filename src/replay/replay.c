@@ -139,24 +139,26 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	past_init(replay, state);
 }
 
-/* Notes the input that transitions gave to a run with these arrivals. */
+/* Notes what a run began with: the input that transitions gave, and which visits it sees. */
 static void
-note_given(Replay *replay, const List *arrivals)
+note_beginning(Replay *replay, BrokerState *state, Run *run)
 {
+	const int  *lineage = lineage_of(state, run);
 	MemoryContext old = MemoryContextSwitchTo(replay->model->memory);
 	JsonbValue	input;
 
-	input_of_arrivals(arrivals, &input);
+	input_of_arrivals(run->arrivals, &input);
 	replay->given = json_to_jsonb(&input);
+	replay->sees = lineage_meta(state->playbook, lineage);
 	MemoryContextSwitchTo(old);
 }
 
 /*
- * Notes that input if an emitted event is the last one that is followed: its run has begun
- * with it, and may have ended together with it.
+ * Does so if an emitted event is the last one that is followed: its run has begun with it,
+ * and may have ended together with it.
  */
 static void
-note_given_of_started(Replay *replay, const BrokerState *state, const Event *emitted)
+note_started(Replay *replay, BrokerState *state, const Event *emitted)
 {
 	ListCell   *lc;
 
@@ -164,11 +166,11 @@ note_given_of_started(Replay *replay, const BrokerState *state, const Event *emi
 		return;
 	foreach(lc, state->started)
 	{
-		const Run  *run = (Run *) lfirst(lc);
+		Run		   *run = (Run *) lfirst(lc);
 
 		if (run->visit == emitted->visit && emitted->node_name != NULL &&
 			strcmp(state->playbook->steps[run->step].name, emitted->node_name) == 0)
-			note_given(replay, run->arrivals);
+			note_beginning(replay, state, run);
 	}
 }
 
@@ -235,7 +237,7 @@ was_adopted(const Replay *replay, const ChildStart *child)
 
 /* Compares the decisions with the log and applies them to the model. */
 static void
-follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
+follow_decisions(Replay *replay, BrokerState *state, const Event *event, const Run *own)
 {
 	ListCell   *lc;
 
@@ -251,7 +253,7 @@ follow_decisions(Replay *replay, const BrokerState *state, const Event *event, c
 		if (decision->kind != DECIDE_EMIT)
 			continue;
 		replay_compare_event(replay, decision->event);
-		note_given_of_started(replay, state, decision->event);
+		note_started(replay, state, decision->event);
 	}
 	foreach(lc, state->decisions)
 	{
@@ -356,7 +358,7 @@ decide_again(Replay *replay, const Event *event)
 		own = lend_lease(replay, &state, event);
 		/* a run that is skipped while it waits has no earlier event */
 		if (own != NULL && event->event_id == replay->until)
-			note_given(replay, own->arrivals);
+			note_beginning(replay, &state, own);
 		broker_decide(&state, event);
 	}
 	if (replay->broken == NULL)

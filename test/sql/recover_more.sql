@@ -209,3 +209,28 @@ SELECT v.* FROM unnest(ARRAY[:x, :y]) AS id, noetl.verify(id) AS v;
 DROP TABLE recover_more_saved;
 DROP OWNED BY recover_more_role;
 DROP ROLE recover_more_role;
+
+-- A fork from an earlier visit sees the values of the visits that it descends from, and not newer ones.
+SET client_min_messages = error;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/pages
+workflow:
+- {step: start, next: [{step: fetch, data: {n: 1}}]}
+- {step: fetch, type: recover_more_1, code: x, next: [{step: read}, {when: "{{ result.n < 3 }}", then: [{step: fetch, data: {n: "{{ result.n + 1 }}"}}]}]}
+- {step: read, type: recover_more_2, code: x, next: route}
+- {step: route, next: save}
+- {step: save, type: recover_more_3, code: x, args: {fetched: "{{ fetch.n }}", read: "{{ read.of }}"}, next: end}
+- {step: end}
+$$) > 0 AS registered;
+RESET client_min_messages;
+SELECT noetl.execute('recover_more/pages') AS x \gset
+SELECT noetl.complete(queue_id, action -> 'data', 'w') FROM noetl.lease('w', types => '{recover_more_1}');
+SELECT noetl.complete(queue_id, action -> 'data', 'w') FROM noetl.lease('w', types => '{recover_more_1}');
+SELECT noetl.complete(queue_id, action -> 'data', 'w') FROM noetl.lease('w', types => '{recover_more_1}');
+SELECT count(noetl.complete(queue_id, jsonb_build_object('of', node_id LIKE '%:read'), 'w')) FROM noetl.lease('w', 3, types => '{recover_more_2}');
+SELECT noetl.fork(:x, 'save', visit => 1) AS first, noetl.fork(:x, 'save', visit => 2) AS second, noetl.fork(:x, 'route', visit => 1) AS routed \gset
+SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id IN (:first, :second, :routed) ORDER BY execution_id;
+SELECT v.* FROM unnest(ARRAY[:x, :first, :second, :routed]) AS id, noetl.verify(id) AS v;
+SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :first, :second, :routed]) AS id;
