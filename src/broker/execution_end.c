@@ -134,8 +134,8 @@ fail_execution(BrokerState *state, const Step *step, const char *reason,
 }
 
 /*
- * Returns the run of an end that has completed as an ordinary step, perhaps long
- * ago: what descends from it is known.
+ * Returns the run of an end that has completed as an ordinary step, or was skipped,
+ * perhaps long ago: what descends from it is known.
  */
 static Run *
 ended_run(BrokerState *state, const Step *end)
@@ -153,7 +153,8 @@ ended_run(BrokerState *state, const Step *end)
 
 /*
  * Finds the result of the execution: the mapping of its end, or what its end
- * returned.  False and *error when the mapping raises.
+ * returned.  An end without work that was skipped has the value that it was given.
+ * False and *error when the mapping raises.
  */
 static bool
 final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
@@ -166,12 +167,14 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 	if (end == NULL)
 		return true;
 	scope_init(&scope, state, end, run, state->now);
-	if (end->kind != STEP_END)
+	if (end->kind != STEP_END || run->state == RUN_ENDED)
 	{
 		value = scope_step_value(state, end->index);
 		scope.result = &value->value;
 		scope.envelope = &value->envelope;
 		*result = value->value;
+		if (end->kind == STEP_END)
+			return true;
 	}
 	if (end->result != NULL)
 		return template_doc_render(end->result, &scope.template, result, error);
@@ -222,9 +225,25 @@ completion_meta(BrokerState *state, bool endless)
 }
 
 /*
+ * Holds an end without work whose mapping has raised, if its failures are held; returns
+ * whether it does.
+ */
+static bool
+hold_end(BrokerState *state, Run *run, const char *error, int64 parent)
+{
+	StepFailure failure = {FAILURE_TEMPLATE, parent, error, NULL, NULL, NULL};
+
+	if (!holds_failure(state, run, &failure))
+		return false;
+	hold_run(state, run, &failure);
+	return true;
+}
+
+/*
  * Completes the execution, of which nothing is live any more.  run: that of the
  * end that was reached, or NULL: then the end's value counts, if it has run as an
- * ordinary step.  A mapping that raises fails the execution.
+ * ordinary step or was skipped.  A mapping that raises fails the execution, or the end
+ * is held.
  */
 void
 complete_execution(BrokerState *state, Run *run, int64 parent)
@@ -238,7 +257,6 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	Event	   *event;
 
 	if (end == NULL && playbook->end >= 0 &&
-		playbook->steps[playbook->end].kind != STEP_END &&
 		scope_step_value(state, playbook->end)->found)
 	{
 		end = &playbook->steps[playbook->end];
@@ -250,6 +268,8 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	{
 		char	   *text = scope_error_text(&error);
 
+		if (end->kind == STEP_END && hold_end(state, run, text, parent))
+			return;
 		if (end->kind == STEP_END)	/* another step has its own event already */
 		{
 			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);

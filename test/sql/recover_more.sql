@@ -234,3 +234,29 @@ SELECT noetl.fork(:x, 'save', visit => 1) AS first, noetl.fork(:x, 'save', visit
 SELECT action -> 'data' AS data FROM noetl.queue WHERE execution_id IN (:first, :second, :routed) ORDER BY execution_id;
 SELECT v.* FROM unnest(ARRAY[:x, :first, :second, :routed]) AS id, noetl.verify(id) AS v;
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :first, :second, :routed]) AS id;
+
+-- The end is held as well when its result cannot be made; one that is skipped has the value that it is given.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/end
+workflow:
+- {step: start, next: [ask, tell]}
+- {step: ask, type: wait, signal: answer, next: end}
+- {step: tell, type: wait, signal: told, next: [{when: "{{ result }}", then: [end]}]}
+- {step: end, result: "{{ ask.level.of }}", on_error: hold}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/end') AS x \gset
+SELECT noetl.signal(:x, 'told', '1'), noetl.signal(:x, 'answer', '7');
+SELECT status, error FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.retry(:x);
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.cancel(:x), noetl.redrive(:x);
+SELECT noetl.skip(:x, 'end', '"by hand"');
+SELECT event, node, note FROM story('recover_more/end') WHERE node = 'end' OR event LIKE 'execution%';
+SELECT * FROM noetl.verify(:x);
+-- While other branches are live that then lead elsewhere.
+SELECT noetl.execute('recover_more/end') AS x \gset
+SELECT noetl.signal(:x, 'answer', '7'), noetl.skip(:x, 'end', '"by hand"'), noetl.signal(:x, 'told', '0');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
