@@ -43,8 +43,7 @@ lookup_free(Eval *ev, int name)
 				break;
 			case TEMPLATE_STEP_VALUE:
 				free->value = value_from_json(&json, VF_STEP);
-				if (free->value.kind != VAL_STRING)
-					free->value.length = name + 1;
+				free->value.step = name < PG_UINT16_MAX ? name + 1 : 0;
 				break;
 			case TEMPLATE_STEP_VALUES:
 				free->value = value_from_json(&json, VF_STEPS);
@@ -79,10 +78,9 @@ jinja_step_envelope(Eval *ev, const Value *step, const Value *key, Value *result
 	JsonbValue	member;
 	MemoryContext own;
 
-	if (step->kind == VAL_STRING || step->length == 0 || key->kind != VAL_STRING ||
-		ev->scope->envelope == NULL)
+	if (step->step == 0 || key->kind != VAL_STRING || ev->scope->envelope == NULL)
 		return false;
-	n = &ev->template->names[step->length - 1];
+	n = &ev->template->names[step->step - 1];
 	own = MemoryContextSwitchTo(ev->caller);
 	ev->in_lookup = true;
 	binding = ev->scope->envelope(ev->scope->arg, n->name, n->length, &json);

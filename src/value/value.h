@@ -95,9 +95,9 @@ struct Value
 {
 	uint8		kind;			/* ValueKind */
 	uint8		flags;			/* VF_* */
-	int32		length;			/* VAL_STRING: bytes; otherwise free for the
-								 * room above: the engine notes the name of
-								 * the step there */
+	uint16		step;			/* free for the room above: the engine notes
+								 * the name of the step there */
+	int32		length;			/* VAL_STRING: bytes */
 	union
 	{
 		bool		boolean;
