@@ -260,3 +260,26 @@ SELECT noetl.execute('recover_more/end') AS x \gset
 SELECT noetl.signal(:x, 'answer', '7'), noetl.skip(:x, 'end', '"by hand"'), noetl.signal(:x, 'told', '0');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM noetl.verify(:x);
+
+-- What a step of a child is skipped with counts as if the step had been done.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/child
+workflow:
+- {step: one, type: wait, for: 0, next: two}
+- {step: two, type: wait, signal: told, next: three}
+- {step: three, type: wait, for: 0, when: "{{ false }}"}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/parent
+workflow:
+- {step: ask, type: playbook, path: recover_more/child, next: end}
+- {step: end, result: "{{ ask }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/parent') AS x \gset
+SELECT noetl.skip(execution_id, 'two', '{"by": "hand"}') FROM noetl.execution WHERE parent_execution_id = :x;
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
