@@ -89,6 +89,8 @@ typedef struct ValueSource
 	bool		(*holds_by_default) (void *arg);
 	/* the context of an event; false: it has none */
 	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* the result of an event; false: it has none */
+	bool		(*event_result) (void *arg, int64 event_id, JsonbValue *result);
 	/* StepCompletion *, of the steps that have a compensation */
 	List	   *(*completions) (void *arg);
 	/* what became of the items of an iterator ("total" of them) between two events */

@@ -302,11 +302,12 @@ extern AttemptEnd start_sql_step(BrokerState *state, Run *run,
 
 /*
  * Executes the statement of the item end->index of an iterator, and its saves; *end
- * says how the item ended.  parent: its iteration_started.
+ * says how the item ended.  parent: its iteration_started.  done: the action_completed of
+ * its statement, which is not executed again then; 0: it has not been executed.
  */
 extern void execute_sql_item(BrokerState *state, const Run *run, const Step *task,
 							 Scope *scope, const JsonbValue *transition_input,
-							 int64 parent, ItemEnd *end);
+							 int64 parent, int64 done, ItemEnd *end);
 
 /* Renders the priority of a task of a step (action.c). */
 extern bool render_priority(const BrokerState *state, const Step *task, const Step *step,

@@ -206,6 +206,34 @@ SELECT status FROM noetl.execution WHERE execution_id IN (:x, :y);
 SELECT * FROM recover_more_saved ORDER BY n, row_count;
 SELECT event, node, note FROM story('recover_more/save');
 SELECT v.* FROM unnest(ARRAY[:x, :y]) AS id, noetl.verify(id) AS v;
+-- So it is of an item of an iterator.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/items
+workflow:
+- step: each
+  type: iterator
+  collection: [8, 9]
+  element: n
+  task:
+    type: sql
+    statement: INSERT INTO public.recover_more_saved (n) VALUES (:n) RETURNING n
+    params: {n: "{{ n }}"}
+    save: {storage: postgres, table: recover_more_saved, data: {n: "{{ result[0].n - 8 }}", row_count: "{{ result[0].n }}"}}
+  next: end
+- {step: end, result: "{{ each }}"}
+$$) > 0 AS registered;
+TRUNCATE recover_more_saved;
+SET ROLE recover_more_role;
+SELECT noetl.execute('recover_more/items') AS x \gset
+RESET ROLE;
+SELECT noetl.redrive(:x);
+ALTER TABLE recover_more_saved DROP CONSTRAINT recover_more_saved_n_check;
+SELECT noetl.redrive(:x);
+SELECT status, result, drive FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM recover_more_saved ORDER BY n, row_count;
+SELECT * FROM noetl.verify(:x);
 DROP TABLE recover_more_saved;
 DROP OWNED BY recover_more_role;
 DROP ROLE recover_more_role;
