@@ -288,12 +288,6 @@ extern bool render_statement(const SaveSpec *spec, Scope *scope, SaveRequest *re
 /* ---- sql.c ---- */
 
 /*
- * Notes that the saves of a run have failed in the database, whose statement is done: the
- * next attempt is about the saves.
- */
-extern void note_statement_done(Run *run, const JsonbValue *envelope);
-
-/*
  * Starts an attempt of a step of type sql: executes the statement, emits what
  * became of it and returns the end of the attempt.
  */
@@ -407,6 +401,12 @@ extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd 
 
 /* Returns which lease of a run has just ended. */
 extern int	ended_lease(const Run *run);
+
+/*
+ * Begins an attempt of a run whose work has been done before its saves in the database
+ * failed: they are repeated.  Returns whether it is one.
+ */
+extern bool resume_after_work(BrokerState *state, Run *run);
 
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);

@@ -352,8 +352,7 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 		run->state = RUN_WAITING;
 		run->at_once = true;
 	}
-	else if (saved && (is_open_step(step) ||
-					   (step->kind == STEP_SQL && step->saves == NULL)))
+	else if (saved && step->saves == NULL && (is_open_step(step) || step->kind == STEP_SQL))
 	{
 		if (step->save_action != NULL)
 			resume_save(state, run, &envelope);
@@ -363,19 +362,19 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 			conclude_saved(state, run, &envelope, cause);
 		}
 	}
-	else if (saved && step->kind != STEP_SQL && can_await_spawned(state, run, cause))
+	else if (saved && step->kind == STEP_ACTION && can_await_spawned(state, run, cause))
 	{
 		reopen(state, run);
 		redrive_child(state, run, 0);
 	}
 	else if (!anew && !run->failed && step->kind == STEP_WAIT)
 		reopen_wait(state, run);
-	else if (!anew && step->kind == STEP_ITERATOR)
+	else if (!anew && !saved && step->kind == STEP_ITERATOR)
 	{
 		reopen(state, run);
 		end_attempt(state, run, resume_iterator(state, run, cause));
 	}
-	else if (!anew && step->kind == STEP_PLAYBOOK &&
+	else if (!anew && !saved && step->kind == STEP_PLAYBOOK &&
 			 (child = resumable_child(state, run, cause)) != 0)
 	{
 		reopen(state, run);

@@ -72,6 +72,8 @@ record_pass_error(BrokerState *state, const Step *step, int since, const char *e
 static void
 begin_attempt(BrokerState *state, Run *run, const JsonbValue *input)
 {
+	if (resume_after_work(state, run))
+		return;
 	switch (state->playbook->steps[run->step].kind)
 	{
 		case STEP_ACTION:

@@ -152,56 +152,6 @@ prepare_statement(BrokerState *state, const Attempt *attempt, Scope *scope,
 }
 
 /*
- * Notes what the statement of a run has done whose saves in the database have failed:
- * another attempt is about these, as a statement is executed once.
- */
-void
-note_statement_done(Run *run, const JsonbValue *envelope)
-{
-	JsonBuilder builder;
-	JsonbValue	context;
-
-	json_begin_object(&builder);
-	if (run->context != NULL)
-	{
-		json_from_jsonb(run->context, &context);
-		json_add_members(&builder, &context);
-	}
-	json_add(&builder, "this", envelope);
-	json_end_object(&builder, &context);
-	run->context = json_to_jsonb(&context);
-}
-
-/*
- * Begins another attempt of a run whose statement has been executed, if it has: only its
- * saves are left, which follow from the end of the attempt (*end).
- */
-static bool
-resume_after_statement(BrokerState *state, Run *run, AttemptEnd *end)
-{
-	JsonbValue	context;
-	JsonbValue	envelope;
-	Event	   *done;
-
-	if (run->context == NULL || run->started_event_id == 0)
-		return false;
-	json_from_jsonb(run->context, &context);
-	if (!json_get(&context, "this", &envelope))
-		return false;
-	done = palloc0(sizeof(Event));
-	done->type = EVENT_ACTION_COMPLETED;
-	done->execution_id = state->execution_id;
-	done->event_id = run->started_event_id;
-	done->created_at = state->time;
-	done->item = -1;
-	done->result = json_to_jsonb(&envelope);
-	run->state = RUN_OPEN;
-	end->event = done;
-	end->success = true;
-	return true;
-}
-
-/*
  * Starts an attempt of a step of type sql.  Returns the end of the attempt, which
  * comes at once; none when the step could not be rendered and has failed.
  */
@@ -216,8 +166,6 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	SourceError error;
 	JsonbValue	input;
 
-	if (resume_after_statement(state, run, &end))
-		return end;
 	scope_init(&scope, state, step, run, state->now);
 	if (!prepare_statement(state, &attempt, &scope, transition_input, &input, request, &error))
 	{

@@ -234,6 +234,54 @@ SELECT noetl.redrive(:x);
 SELECT status, result, drive FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM recover_more_saved ORDER BY n, row_count;
 SELECT * FROM noetl.verify(:x);
+-- What children and items have done is not done again either.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/done
+workload: {n: 0}
+workflow:
+- {step: count, type: sql, statement: INSERT INTO public.recover_more_saved (n) VALUES (:n) RETURNING n, params: {n: "{{ workload.n }}"}, next: end}
+- {step: end, result: "{{ count[0].n }}"}
+$$) > 0 AS registered;
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/does
+workflow:
+- {step: start, next: [one, each]}
+- step: one
+  type: playbook
+  path: recover_more/done
+  args: {n: 1}
+  save: {storage: postgres, table: recover_more_saved, data: {row_count: "{{ result }}", n: "{{ input.saved | default(10) }}"}}
+  retry: {max_attempts: 2, initial_delay: 0}
+  on_error: hold
+  next: end
+- step: each
+  type: iterator
+  collection: [2, 3]
+  element: n
+  task: {type: playbook, path: recover_more/done, args: {n: "{{ n }}"}}
+  save: {storage: postgres, table: recover_more_saved, data: {row_count: "{{ count }}", n: "{{ input.saved | default(10) }}"}}
+  retry: {max_attempts: 2, initial_delay: 0}
+  next: end
+- {step: end, result: ["{{ one }}", "{{ each }}"]}
+$$) > 0 AS registered;
+TRUNCATE recover_more_saved;
+ALTER TABLE recover_more_saved ADD CHECK (n < 10);
+SET ROLE recover_more_role;
+SELECT noetl.execute('recover_more/does') AS x \gset
+RESET ROLE;
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.enqueue_next(:x);
+SELECT status FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.redrive(:x, '{"saved": 4}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM recover_more_saved ORDER BY n, row_count;
+SELECT event, node FROM story('recover_more/does') WHERE node ~ '^(one|each)' AND event !~ '^iteration';
+SELECT * FROM noetl.verify(:x);
 DROP TABLE recover_more_saved;
 DROP OWNED BY recover_more_role;
 DROP ROLE recover_more_role;
