@@ -31,6 +31,65 @@ ended_attempt(const Run *run)
 	return Max(ended_lease(run) - run->lost, 1);
 }
 
+/*
+ * Returns whether what a step does is kept when its saves in the database fail: what children,
+ * items or a statement have done is not done again.
+ */
+static bool
+keeps_work(const Step *step)
+{
+	return is_open_step(step) || step->kind == STEP_SQL;
+}
+
+/* Notes what a run has done whose saves have failed: further attempts are about these. */
+static void
+note_work_done(Run *run, const JsonbValue *envelope)
+{
+	JsonBuilder builder;
+	JsonbValue	context;
+
+	json_begin_object(&builder);
+	if (run->context != NULL)
+	{
+		json_from_jsonb(run->context, &context);
+		json_add_members(&builder, &context);
+	}
+	json_add(&builder, "this", envelope);
+	json_end_object(&builder, &context);
+	run->context = json_to_jsonb(&context);
+}
+
+/*
+ * Begins an attempt of a run whose work has been done, if it has: only its saves are left
+ * (broker/internal.h).
+ */
+bool
+resume_after_work(BrokerState *state, Run *run)
+{
+	const Step *step = &state->playbook->steps[run->step];
+	AttemptEnd	end = {NULL, true};
+	JsonbValue	context;
+	JsonbValue	envelope;
+	Event	   *done;
+
+	if (!keeps_work(step) || run->context == NULL || run->started_event_id == 0)
+		return false;
+	json_from_jsonb(run->context, &context);
+	if (!json_get(&context, "this", &envelope))
+		return false;
+	done = palloc0(sizeof(Event));
+	done->type = EVENT_ACTION_COMPLETED;
+	done->execution_id = state->execution_id;
+	done->event_id = run->started_event_id;
+	done->created_at = state->time;
+	done->item = -1;
+	done->result = json_to_jsonb(&envelope);
+	run->state = RUN_OPEN;
+	end.event = done;
+	end_attempt(state, run, end);
+	return true;
+}
+
 /* Returns what an attempt does: the step, or what its iterator does for an item. */
 static const Step *
 task_of(const BrokerState *state, const Run *run)
@@ -43,10 +102,10 @@ task_of(const BrokerState *state, const Run *run)
 /*
  * Emits action_retry and has the attempt repeated after a delay in seconds.  A
  * task goes back into the queue.  An open run begins again: when its time comes,
- * or when settle() finds it marked.
+ * or when settle() finds it marked.  saved: its saves have failed.
  */
 static void
-retry_run(BrokerState *state, Run *run, const Event *event, double delay)
+retry_run(BrokerState *state, Run *run, const Event *event, double delay, bool saved)
 {
 	const Step *step = &state->playbook->steps[run->step];
 	Event	   *retry = emit_item(state, EVENT_ACTION_RETRY, step, run->visit, run->item,
@@ -71,7 +130,7 @@ retry_run(BrokerState *state, Run *run, const Event *event, double delay)
 		run->state = delay > 0 ? RUN_RETRY : RUN_QUEUED;
 		decision_add(state, DECIDE_RETRY, run);
 	}
-	else if (delay > 0 || step->kind == STEP_SAVE || step->kind == STEP_SQL)
+	else if (delay > 0 || saved || step->kind == STEP_SAVE || step->kind == STEP_SQL)
 	{
 		run->state = RUN_RETRY; /* SQL that fails at once must not loop here */
 		decision_add(state, DECIDE_KEEP, run);
@@ -297,6 +356,8 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	{
 		outcome->success = false;
 		outcome->kind = FAILURE_SAVE;
+		if (run->item < 0 && keeps_work(step))
+			note_work_done(run, outcome->envelope);
 		scope.success = false;
 		scope.error = outcome->error;
 		verdict = ask_policy(state, run, &scope, delay);
@@ -349,7 +410,7 @@ end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 		else
 		{
 			run->deadline = 0;
-			retry_run(state, run, end->event, delay);
+			retry_run(state, run, end->event, delay, outcome.kind == FAILURE_SAVE);
 		}
 		return nothing;
 	}

@@ -89,6 +89,8 @@ typedef struct ValueSource
 	bool		(*holds_by_default) (void *arg);
 	/* the context of an event; false: it has none */
 	bool		(*event_context) (void *arg, int64 event_id, JsonbValue *context);
+	/* the result of an event; false: it has none */
+	bool		(*event_result) (void *arg, int64 event_id, JsonbValue *result);
 	/* StepCompletion *, of the steps that have a compensation */
 	List	   *(*completions) (void *arg);
 	/* what became of the items of an iterator ("total" of them) between two events */
@@ -160,6 +162,8 @@ struct BrokerState
 	const Migration *migration; /* of execution_migrated, else NULL */
 	List	   *completions;	/* StepCompletion *, of this evaluation */
 	Event	   *compensating;	/* execution_compensating, if it is of this evaluation */
+	bool		notes_started;	/* for a fork: note in … */
+	List	   *started;		/* … Run * that this evaluation has started */
 	List	   *taken_signals;	/* TakenSignals *, by this evaluation (broker/wait.c) */
 	List	   *decisions;		/* Decision *, the outcome */
 	int64		last_event_id;	/* the newest event of the execution */

@@ -93,7 +93,8 @@ stale_reason(const Run *run, const Event *event)
 		return "this attempt is over";
 	if (event->type == EVENT_ACTION_STARTED)
 		return NULL;
-	if (run->state == RUN_RETRY && run->available_at > event->created_at)
+	if (run->state == RUN_RETRY && run->available_at > event->created_at &&
+		(event->worker_id != NULL || !event_type_sent_by(event->type, SENT_BY_CLIENT)))
 		return "this attempt is over";
 	if (run->state == RUN_QUEUED && run->attempts > 0 && event->worker_id != NULL)
 		return "the lease was lost";

@@ -135,8 +135,8 @@ fail_execution(BrokerState *state, const Step *step, const char *reason,
 }
 
 /*
- * Returns the run of an end that has completed as an ordinary step, perhaps long
- * ago: what descends from it is known.
+ * Returns the run of an end that has completed as an ordinary step, or was skipped,
+ * perhaps long ago: what descends from it is known.
  */
 static Run *
 ended_run(BrokerState *state, const Step *end)
@@ -164,8 +164,8 @@ is_failure(BrokerState *state, const StepValue *value)
 }
 
 /*
- * Returns the first of the ends that have completed as ordinary steps, else the first that
- * has failed; NULL: none has run.
+ * Returns the first of the ends that have completed as ordinary steps, or were skipped with
+ * a value, else the first that has failed; NULL: none has run.
  */
 static const Step *
 completed_end(BrokerState *state)
@@ -178,7 +178,7 @@ completed_end(BrokerState *state)
 		const Step *step = &playbook->steps[i];
 		const StepValue *value;
 
-		if (!step->is_end || step->kind == STEP_END)
+		if (!step->is_end)
 			continue;
 		value = scope_step_value(state, i);
 		if (value->found && !is_failure(state, value))
@@ -205,7 +205,8 @@ end_input(BrokerState *state, const Run *run, JsonbValue *input)
 
 /*
  * Finds the result of the execution: the mapping of its end, or what its end
- * returned.  False and *error when the mapping raises.
+ * returned.  An end without work that was skipped has the value that it was given.
+ * False and *error when the mapping raises.
  */
 static bool
 final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
@@ -219,12 +220,14 @@ final_result(BrokerState *state, const Step *end, Run *run, JsonbValue *result,
 	if (end == NULL)
 		return true;
 	scope_init(&scope, state, end, run, state->now);
-	if (end->kind != STEP_END)
+	if (end->kind != STEP_END || run->state == RUN_ENDED)
 	{
 		value = scope_step_value(state, end->index);
 		scope.result = &value->value;
 		scope.envelope = &value->envelope;
 		*result = value->value;
+		if (end->kind == STEP_END)
+			return true;
 	}
 	if (end->result == NULL && end->save_data == NULL)
 		return true;
@@ -279,9 +282,25 @@ completion_meta(BrokerState *state, bool endless)
 }
 
 /*
+ * Holds an end without work whose mapping has raised, if its failures are held; returns
+ * whether it does.
+ */
+static bool
+hold_end(BrokerState *state, Run *run, const char *error, int64 parent)
+{
+	StepFailure failure = {FAILURE_TEMPLATE, parent, error, NULL, NULL, NULL};
+
+	if (!holds_failure(state, run, &failure))
+		return false;
+	hold_run(state, run, &failure);
+	return true;
+}
+
+/*
  * Completes the execution, of which nothing is live any more.  run: that of the
  * end that was reached, or NULL: then the end's value counts, if it has run as an
- * ordinary step.  A mapping that raises fails the execution.
+ * ordinary step or was skipped.  A mapping that raises fails the execution, or the end
+ * is held.
  */
 void
 complete_execution(BrokerState *state, Run *run, int64 parent)
@@ -302,6 +321,8 @@ complete_execution(BrokerState *state, Run *run, int64 parent)
 	{
 		char	   *text = scope_error_text(&error);
 
+		if (end->kind == STEP_END && hold_end(state, run, text, parent))
+			return;
 		if (end->kind == STEP_END)	/* another step has its own event already */
 		{
 			event = emit(state, EVENT_STEP_FAILED, end, 1, parent);

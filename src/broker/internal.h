@@ -296,11 +296,12 @@ extern AttemptEnd start_sql_step(BrokerState *state, Run *run,
 
 /*
  * Executes the statement of the item end->index of an iterator, and its saves; *end
- * says how the item ended.  parent: its iteration_started.
+ * says how the item ended.  parent: its iteration_started.  done: the action_completed of
+ * its statement, which is not executed again then; 0: it has not been executed.
  */
 extern void execute_sql_item(BrokerState *state, const Run *run, const Step *task,
 							 Scope *scope, const JsonbValue *transition_input,
-							 int64 parent, ItemEnd *end);
+							 int64 parent, int64 done, ItemEnd *end);
 
 /* Renders the priority of a task of a step (action.c). */
 extern bool render_priority(const BrokerState *state, const Step *task, const Step *step,
@@ -406,6 +407,12 @@ extern AttemptEnd item_child_ended(BrokerState *state, Run *run, const ChildEnd 
 
 /* Returns which lease of a run has just ended. */
 extern int	ended_lease(const Run *run);
+
+/*
+ * Begins an attempt of a run whose work has been done before its saves in the database
+ * failed: they are repeated.  Returns whether it is one.
+ */
+extern bool resume_after_work(BrokerState *state, Run *run);
 
 /* Repeats an attempt that has ended, or ends the run; does nothing if it goes on. */
 extern void end_attempt(BrokerState *state, Run *run, AttemptEnd end);

@@ -295,7 +295,8 @@ execute_item(Iteration *iteration, int index, const JsonbValue *item, Scope *sco
 
 	item_input(iteration, &input);
 	execute_sql_item(iteration->state, iteration->run, iteration->spec->body, scope, &input,
-					 started->event_id, end);
+					 started->event_id,
+					 iteration->states != NULL ? iteration->states[index].done : 0, end);
 }
 
 /*

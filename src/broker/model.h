@@ -255,6 +255,7 @@ typedef struct ItemState
 	bool		completed;
 	int			attempts;		/* 0: it has not started */
 	int64		child_execution_id; /* 0: none */
+	int64		done;			/* its newest action_completed; 0: none */
 } ItemState;
 
 /* A child execution that is going to be started. */

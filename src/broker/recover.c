@@ -140,7 +140,7 @@ rest(BrokerState *state, Run *run)
 bool
 holds_failure(BrokerState *state, const Run *run, const StepFailure *failure)
 {
-	/* a client fails for good what is held; one who skips it does not */
+	/* a client fails for good what is held; the transitions of what is skipped do not */
 	if (run->state == RUN_HELD && failure->kind == FAILURE_CLIENT)
 		return false;
 	switch (state->playbook->steps[run->step].on_error)
@@ -216,12 +216,18 @@ stop_run(BrokerState *state, Run *run, bool failed)
  * ---------------------------------------------------------------------------
  */
 
-/* Lays an input over that of a run at rest. */
+/*
+ * Lays an input over that of a run at rest: what transitions gave to it, and (its context)
+ * what it began with, which counts where it does not begin anew.
+ */
 static void
 lay_input(BrokerState *state, Run *run, const JsonbValue *input, int64 cause)
 {
 	JsonbValue	below;
+	JsonbValue	context;
+	JsonbValue	value;
 	JsonbValue *all = palloc(sizeof(JsonbValue));
+	JsonBuilder builder;
 
 	if (input == NULL)
 		return;
@@ -230,6 +236,15 @@ lay_input(BrokerState *state, Run *run, const JsonbValue *input, int64 cause)
 	input_overlay(&below, input, all);
 	run->arrivals = single_arrival(state, run, all, cause);
 	run->rewritten = true;
+	if (!run_input(run, &below) || !json_is_object(&below))
+		return;
+	run_context(run, &context);
+	input_overlay(&below, input, &value);
+	json_begin_object(&builder);
+	json_add_members(&builder, &context);
+	json_add(&builder, "data", &value);
+	json_end_object(&builder, &context);
+	run->context = json_to_jsonb(&context);
 }
 
 /* Opens a run again; its timeout begins anew. */
@@ -318,7 +333,7 @@ resume_save(BrokerState *state, Run *run, const JsonbValue *envelope)
  * items have completed stays, unless it begins anew.  A child that has compensated,
  * or had not begun, is replaced by another one; if a worker had started it, by another
  * attempt of the task.
- * input: is laid over that of a run that begins anew, or NULL.
+ * input: is laid over that of the run, or NULL.
  */
 static void
 resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int64 cause)
@@ -329,15 +344,15 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	int64		child;
 	bool		saved;
 
+	lay_input(state, run, input, cause);
 	run_context(run, &context);
 	saved = json_get(&context, "this", &envelope);
 	if (run->started_event_id == 0)
 	{
-		lay_input(state, run, input, cause);
 		run->state = RUN_WAITING;
 		run->at_once = true;
 	}
-	else if (saved && (is_open_step(step) || step->kind == STEP_SQL))
+	else if (saved && step->saves == NULL && (is_open_step(step) || step->kind == STEP_SQL))
 	{
 		if (step->save_action != NULL)
 			resume_save(state, run, &envelope);
@@ -347,19 +362,19 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 			conclude_saved(state, run, &envelope, cause);
 		}
 	}
-	else if (saved && can_await_spawned(state, run, cause))
+	else if (saved && step->kind == STEP_ACTION && can_await_spawned(state, run, cause))
 	{
 		reopen(state, run);
 		redrive_child(state, run, 0);
 	}
 	else if (!anew && !run->failed && step->kind == STEP_WAIT)
 		reopen_wait(state, run);
-	else if (!anew && step->kind == STEP_ITERATOR)
+	else if (!anew && !saved && step->kind == STEP_ITERATOR)
 	{
 		reopen(state, run);
 		end_attempt(state, run, resume_iterator(state, run, cause));
 	}
-	else if (!anew && step->kind == STEP_PLAYBOOK &&
+	else if (!anew && !saved && step->kind == STEP_PLAYBOOK &&
 			 (child = resumable_child(state, run, cause)) != 0)
 	{
 		reopen(state, run);
@@ -367,7 +382,6 @@ resume_run(BrokerState *state, Run *run, const JsonbValue *input, bool anew, int
 	}
 	else
 	{
-		lay_input(state, run, input, cause);
 		if (step->kind != STEP_ACTION)
 			run->attempts++;	/* that of a task is counted already */
 		renew_attempts(run);

@@ -72,6 +72,8 @@ record_pass_error(BrokerState *state, const Step *step, int since, const char *e
 static void
 begin_attempt(BrokerState *state, Run *run, const JsonbValue *input)
 {
+	if (resume_after_work(state, run))
+		return;
 	switch (state->playbook->steps[run->step].kind)
 	{
 		case STEP_ACTION:
@@ -129,6 +131,8 @@ start_run(BrokerState *state, Run *run)
 	int			since = list_length(state->decisions);
 
 	all_arrivals(state, run);
+	if (state->notes_started)
+		state->started = lappend(state->started, run);
 	if (step->compensates < 0 &&
 		!state->values.allows_visit(state->values.arg, run->visit, step->max_visits))
 	{

@@ -180,11 +180,12 @@ start_sql_step(BrokerState *state, Run *run, const JsonbValue *transition_input)
 
 /*
  * Executes the statement of an item of an iterator, and its saves; *end says how
- * the item ended.  parent: its iteration_started.
+ * the item ended.  parent: its iteration_started.  done: the action_completed of its
+ * statement, if that was executed before its saves failed, else 0.
  */
 void
 execute_sql_item(BrokerState *state, const Run *run, const Step *task, Scope *scope,
-				 const JsonbValue *transition_input, int64 parent, ItemEnd *end)
+				 const JsonbValue *transition_input, int64 parent, int64 done, ItemEnd *end)
 {
 	Attempt		attempt = {run, task, end->index, parent};
 	SaveRequest *request = palloc(sizeof(SaveRequest));
@@ -203,10 +204,15 @@ execute_sql_item(BrokerState *state, const Run *run, const Step *task, Scope *sc
 		end->error = scope_error_text(&error);
 		return;
 	}
-	event = execute_statement(state, &attempt, request, &end->success);
-	end->parent = event->event_id;
-	end->error = event->error;
-	json_from_jsonb(event->result, &envelope);
+	if (done != 0 && state->values.event_result(state->values.arg, done, &envelope))
+		end->success = true;
+	else
+	{
+		event = execute_statement(state, &attempt, request, &end->success);
+		end->parent = event->event_id;
+		end->error = event->error;
+		json_from_jsonb(event->result, &envelope);
+	}
 	result_value(&envelope, value);
 	end->value = value;
 	if (!end->success || task->saves == NULL)
@@ -215,6 +221,6 @@ execute_sql_item(BrokerState *state, const Run *run, const Step *task, Scope *sc
 	item->item = end->index;
 	scope->result = value;
 	scope->envelope = &envelope;
-	end->success = execute_saves(state, item, task, scope, event->event_id, &saved, &end->error);
+	end->success = execute_saves(state, item, task, scope, end->parent, &saved, &end->error);
 	end->parent = state->last_event_id;
 }

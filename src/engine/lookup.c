@@ -317,6 +317,20 @@ event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
+/* ValueSource.event_result */
+static bool
+event_result(void *arg, int64 event_id, JsonbValue *result)
+{
+	ValueContext *values = (ValueContext *) arg;
+	Event		event;
+
+	if (!store_get_event(values->store, values->execution_id, event_id, &event) ||
+		event.result == NULL)
+		return false;
+	json_from_jsonb(event.result, result);
+	return true;
+}
+
 /* ValueSource.item_states */
 static ItemState *
 item_states(void *arg, const char *step_name, int visit, int64 since, int64 before, int total)
@@ -410,6 +424,7 @@ values_init(ValueContext *values, Store *store, BrokerState *state, bool catchin
 		.allows_depth = allows_depth,
 		.holds_by_default = holds_by_default,
 		.event_context = event_context,
+		.event_result = event_result,
 		.completions = completions,
 		.item_states = item_states,
 		.kept_signal = kept_signal,

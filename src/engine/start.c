@@ -186,6 +186,17 @@ reschedule(Store *store, const Execution *execution, const Event *start, Timesta
 	wake_for_timer(in_row);
 }
 
+/* Returns a time, or max_wait after the first call of a debounce if that comes before. */
+static TimestampTz
+within_max_wait(const JsonbValue *context, TimestampTz first, TimestampTz run_at)
+{
+	JsonbValue	value;
+	double		max_wait;
+
+	return get_term(context, "max_wait", &value) && json_number(&value, &max_wait) ?
+		Min(run_at, first + (TimestampTz) (max_wait * USECS_PER_SEC)) : run_at;
+}
+
 /*
  * Puts the execution that has the key of a start off to the time of the start, with
  * its parameters, but not longer than max_wait (seconds) after it was asked for.
@@ -198,8 +209,6 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 	TimestampTz run_at = start->terms->run_at != 0 ? start->terms->run_at : now;
 	Store	   *store;
 	Execution	execution;
-	JsonbValue	value;
-	double		max_wait;
 	bool		scheduled;
 
 	engine_lock(execution_id);
@@ -207,9 +216,7 @@ put_off(int64 execution_id, const Event *start, const JsonbValue *context)
 	scheduled = store_get_execution(store, execution_id, &execution) && execution.scheduled;
 	if (scheduled)
 	{
-		if (get_term(context, "max_wait", &value) && json_number(&value, &max_wait))
-			run_at = Min(run_at, execution.started_at + (TimestampTz) (max_wait * USECS_PER_SEC));
-		run_at = Max(run_at, now);
+		run_at = Max(within_max_wait(context, execution.started_at, run_at), now);
 		reschedule(store, &execution, start, run_at);
 		/* it asks for slots when its time comes, by its new parameters */
 		if (limit_of_executions(execution.catalog_id))
@@ -300,6 +307,9 @@ take_key(Event *event, const JsonbValue *context)
 		return true;			/* execution_insert() raises the error */
 	key.key = event->terms->key;
 	key.role = GetUserId();
+	if (on_conflict == CONFLICT_DEBOUNCE && event->terms->run_at != 0)
+		event->terms->run_at = within_max_wait(context, GetCurrentTimestamp(),
+											   event->terms->run_at);
 	while (!store_claim_key(&key, event->execution_id))
 	{
 		INJECTION("start-key");

@@ -57,7 +57,7 @@ const char *const wait_keys[] = {
 	"for", "until", "signal", "key", "accept", "timeout", "on_error", "when", "pass", "next",
 	"next_mode", "result", "return", "join", "max_visits", "step", "name", "type", "tool",
 	"desc", "description", "input", "payload", "with", "args", "params", "data",
-	"retry", "save", "sink", "form", "task", NULL
+	"retry", "save", "sink", "form", "task", "compensate", NULL
 };
 
 const char *const save_keys_known[] = {

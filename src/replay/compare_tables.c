@@ -215,9 +215,22 @@ describe_key_holder(int64 execution_id)
 	return json_text_object("execution_id", id_text(execution_id));
 }
 
+/* Returns whether an execution has been redriven. */
+static bool
+was_redriven(int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+	bool		redriven = store_get_execution(store, execution_id, &execution) &&
+		execution.drive > 1;
+
+	store_close(store);
+	return redriven;
+}
+
 /*
  * Compares the row of noetl.start_key.  The key of an execution is its own, or that
- * of one that was started later.
+ * of one that was started, or redriven, later.
  */
 static void
 compare_start_key(const Model *model, Comparison *comparison)
@@ -229,7 +242,7 @@ compare_start_key(const Model *model, Comparison *comparison)
 	if (model->key == NULL)
 		return;
 	found = store_find_key(&key, false, &holder);
-	if (found && holder >= model->execution.execution_id)
+	if (found && (holder >= model->execution.execution_id || was_redriven(holder)))
 		return;
 	comparison_report(comparison, "start_key", model->key,
 					  describe_key_holder(model->execution.execution_id),

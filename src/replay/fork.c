@@ -143,40 +143,38 @@ rename_seen(const List *maps, JsonbValue *sees)
 
 /*
  * Returns the context of execution_forked: the step, the input that transitions have
- * given to the run, and which visits it sees.
+ * given to the run, and which visits it sees: *sees, {step: visit} or null, has the names
+ * that the steps had then.
  */
 static Jsonb *
-fork_context(const Event *beginning, const List *maps)
+fork_context(const Event *beginning, const List *maps, JsonbValue *sees)
 {
 	Comparison	comparison;
 	Replay		replay;
-	const ModelRow *row;
 	JsonBuilder builder;
 	JsonbValue	value;
-	JsonbValue	meta;
-	JsonbValue	sees;
+	JsonbValue	renamed;
 
 	memset(&comparison, 0, sizeof(comparison));
 	replay_until(&replay, beginning->execution_id, &comparison, beginning->event_id);
 	if (replay.broken != NULL)
 		replay_raise_broken(&replay);
-	row = model_find(replay.model, playbook_find_step(replay.model->playbook, beginning->node_name,
-													  strlen(beginning->node_name)),
-					 Max(beginning->visit, 1), -1);
 	json_begin_object(&builder);
 	json_add_text(&builder, "step", migrate_name(maps, beginning->node_name));
-	if (row != NULL)
+	if (replay.given != NULL)
 	{
-		input_of_arrivals(row->run.arrivals, &value);
+		json_from_jsonb(replay.given, &value);
 		json_add(&builder, "data", &value);
 	}
-	if (beginning->meta != NULL)
+	json_null(sees);
+	if (replay.sees != NULL)
 	{
-		json_from_jsonb(beginning->meta, &meta);
-		if (json_get(&meta, "sees", &sees))
+		json_from_jsonb(replay.sees, &value);
+		if (json_get(&value, "sees", sees))
 		{
-			rename_seen(maps, &sees);
-			json_add(&builder, "sees", &sees);
+			renamed = *sees;
+			rename_seen(maps, &renamed);
+			json_add(&builder, "sees", &renamed);
 		}
 	}
 	json_end_object(&builder, &value);
@@ -203,9 +201,13 @@ fork_parameters(Store *store, const Execution *source, Jsonb *parameters)
 	return json_to_jsonb(&workload);
 }
 
-/* Returns the values (CarriedValue *) that the steps of a playbook had before an event. */
+/*
+ * Returns the values (CarriedValue *) that the steps of a playbook had before an event: of
+ * the visits that its run sees, else the newest.
+ */
 static List *
-values_before(Store *store, const Event *beginning, const Playbook *playbook, const List *maps)
+values_before(Store *store, const Event *beginning, const JsonbValue *sees,
+			  const Playbook *playbook, const List *maps)
 {
 	List	   *values = NIL;
 
@@ -213,11 +215,15 @@ values_before(Store *store, const Event *beginning, const Playbook *playbook, co
 	{
 		CarriedValue *carried = palloc0(sizeof(CarriedValue));
 		ValueQuery	query;
+		int64		visit = 0;
 
 		memset(&query, 0, sizeof(query));
 		query.step_name = old_name(maps, playbook->steps[i].name);
 		if (query.step_name == NULL)
 			continue;
+		if (json_is_object(sees))
+			(void) json_get_int(sees, query.step_name, &visit);
+		query.visit = (int) visit;
 		query.highest = playbook->steps[i].parallel;
 		query.until = beginning->created_at - 1;
 		store_step_value(store, beginning->execution_id, &query, &carried->value);
@@ -243,6 +249,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 	const Playbook *playbook;
 	const char *name;
 	List	   *maps;
+	JsonbValue	sees;
 	int			step;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -271,7 +278,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 				 errmsg("playbook \"%s\" version %d is not registered", request.path,
 						request.version)));
 	maps = maps_since(store, &source, &beginning, request.catalog_id);
-	request.context = fork_context(&beginning, maps);
+	request.context = fork_context(&beginning, maps, &sees);
 	name = migrate_name(maps, name);
 	playbook = playbook_get(request.catalog_id);
 	step = playbook_find_step(playbook, name, strlen(name));
@@ -280,7 +287,7 @@ noetl_fork(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("version %d of playbook \"%s\" has no step \"%s\"", request.version,
 						request.path, name)));
-	request.values = values_before(store, &beginning, playbook, maps);
+	request.values = values_before(store, &beginning, &sees, playbook, maps);
 	store_close(store);
 	PG_RETURN_INT64(engine_fork(&request));
 }

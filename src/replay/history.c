@@ -342,6 +342,20 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
+/* ValueSource.event_result */
+static bool
+past_event_result(void *arg, int64 event_id, JsonbValue *result)
+{
+	Replay	   *replay = (Replay *) arg;
+	Event		event;
+
+	if (!store_get_event(replay->store, replay->execution_id, event_id, &event) ||
+		event.result == NULL)
+		return false;
+	json_from_jsonb(event.result, result);
+	return true;
+}
+
 /*
  * Finds anew where the values of the steps are in the log, up to the current event: the
  * playbook has changed.
@@ -590,6 +604,7 @@ past_init(Replay *replay, BrokerState *state)
 		.allows_depth = past_allows_depth,
 		.holds_by_default = past_holds_by_default,
 		.event_context = past_event_context,
+		.event_result = past_event_result,
 		.completions = past_completions,
 		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,

@@ -62,6 +62,9 @@ typedef struct Replay
 	Event		start;			/* the execution_start */
 	int64		rescheduled;	/* the newest execution_rescheduled; 0: none */
 	int64		until;			/* the event after which replay ends; 0: the last */
+	/* what the run began with that "until" is about: */
+	Jsonb	   *given;			/* the input that transitions gave, or NULL */
+	Jsonb	   *sees;			/* {"sees": {step: visit}}, or NULL */
 	bool		any_pending;
 	bool		children_over;	/* the decision is about the last child's end */
 	const char *broken;			/* why replay cannot go on, or NULL */

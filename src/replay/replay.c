@@ -135,7 +135,43 @@ begin_evaluation(Replay *replay, BrokerState *state)
 	state->priority = execution->priority;
 	state->started_by = execution->started_by;
 	state->drive = execution->drive;
+	state->notes_started = replay->until != 0;
 	past_init(replay, state);
+}
+
+/* Notes what a run began with: the input that transitions gave, and which visits it sees. */
+static void
+note_beginning(Replay *replay, BrokerState *state, Run *run)
+{
+	const int  *lineage = lineage_of(state, run);
+	MemoryContext old = MemoryContextSwitchTo(replay->model->memory);
+	JsonbValue	input;
+
+	input_of_arrivals(run->arrivals, &input);
+	replay->given = json_to_jsonb(&input);
+	replay->sees = lineage_meta(state->playbook, lineage);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Does so if an emitted event is the last one that is followed: its run has begun with it,
+ * and may have ended together with it.
+ */
+static void
+note_started(Replay *replay, BrokerState *state, const Event *emitted)
+{
+	ListCell   *lc;
+
+	if (replay->until == 0 || emitted->event_id != replay->until)
+		return;
+	foreach(lc, state->started)
+	{
+		Run		   *run = (Run *) lfirst(lc);
+
+		if (run->visit == emitted->visit && emitted->node_name != NULL &&
+			strcmp(state->playbook->steps[run->step].name, emitted->node_name) == 0)
+			note_beginning(replay, state, run);
+	}
 }
 
 /* Returns the step that an event is about; -1: none. */
@@ -201,7 +237,7 @@ was_adopted(const Replay *replay, const ChildStart *child)
 
 /* Compares the decisions with the log and applies them to the model. */
 static void
-follow_decisions(Replay *replay, const BrokerState *state, const Event *event, const Run *own)
+follow_decisions(Replay *replay, BrokerState *state, const Event *event, const Run *own)
 {
 	ListCell   *lc;
 
@@ -214,8 +250,10 @@ follow_decisions(Replay *replay, const BrokerState *state, const Event *event, c
 			replay_event_vain(replay, event, decision->reason);
 		if (replay->broken != NULL)
 			return;
-		if (decision->kind == DECIDE_EMIT)
-			replay_compare_event(replay, decision->event);
+		if (decision->kind != DECIDE_EMIT)
+			continue;
+		replay_compare_event(replay, decision->event);
+		note_started(replay, state, decision->event);
 	}
 	foreach(lc, state->decisions)
 	{
@@ -318,6 +356,9 @@ decide_again(Replay *replay, const Event *event)
 			state.item = model_load_item(replay->model, event_step(replay, event),
 										 event->visit, event->item);
 		own = lend_lease(replay, &state, event);
+		/* a run that is skipped while it waits has no earlier event */
+		if (own != NULL && event->event_id == replay->until)
+			note_beginning(replay, &state, own);
 		broker_decide(&state, event);
 	}
 	if (replay->broken == NULL)

@@ -385,6 +385,18 @@ past_event_context(void *arg, int64 event_id, JsonbValue *context)
 	return true;
 }
 
+/* ValueSource.event_result */
+static bool
+past_event_result(void *arg, int64 event_id, JsonbValue *result)
+{
+	const Event *event = log_find((SimExecution *) arg, event_id);
+
+	if (event == NULL || event->result == NULL)
+		return false;
+	json_from_jsonb(event->result, result);
+	return true;
+}
+
 /* ValueSource.item_states: asked when an iterator is resumed, which nobody does in a play. */
 static ItemState *
 past_item_states(void *arg, const char *step_name, int visit, int64 since, int64 before,
@@ -448,6 +460,7 @@ past_answers(SimExecution *execution, ValueSource *source)
 		.allows_depth = past_allows_depth,
 		.holds_by_default = past_holds_by_default,
 		.event_context = past_event_context,
+		.event_result = past_event_result,
 		.completions = past_completions,
 		.item_states = past_item_states,
 		.kept_signal = past_kept_signal,

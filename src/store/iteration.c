@@ -252,6 +252,9 @@ note_item(const Event *event, ItemState *state)
 		case EVENT_ACTION_RETRY:
 			state->attempts++;
 			break;
+		case EVENT_ACTION_COMPLETED:
+			state->done = event->event_id;
+			break;
 		case EVENT_ITERATION_COMPLETED:
 			state->completed = true;
 			break;

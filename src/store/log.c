@@ -113,7 +113,22 @@ read_whole(LogScan *log, Event *event)
 	MemoryContextSwitchTo(old);
 }
 
-/* Returns the name of the last step that completed with an action; NULL: none did. */
+/* Returns whether an event, read whole, skips a step with a value: as if it had been done. */
+static bool
+skips_with_value(const Event *event)
+{
+	JsonbValue	value;
+
+	if (event->type != EVENT_STEP_SKIPPED || event->result == NULL)
+		return false;
+	json_from_jsonb(event->result, &value);
+	return value.type != jbvNull;
+}
+
+/*
+ * Returns the name of the last step that completed with an action, or was skipped with
+ * a value; NULL: none did.
+ */
 char *
 store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 {
@@ -126,9 +141,12 @@ store_last_step(Store *store, int64 execution_id, const Playbook *playbook)
 	{
 		int			step;
 
-		if (event.type != EVENT_STEP_COMPLETED || event.node_name == NULL || event.catalog_id == 0)
+		if ((event.type != EVENT_STEP_COMPLETED && event.type != EVENT_STEP_SKIPPED) ||
+			event.node_name == NULL || event.catalog_id == 0)
 			continue;
 		read_whole(&log, &event);
+		if (event.type == EVENT_STEP_SKIPPED && !skips_with_value(&event))
+			continue;
 		step = playbook_find_step(playbook, event.node_name, strlen(event.node_name));
 		if (!event.ignored && step >= 0 && playbook->steps[step].kind != STEP_ROUTER &&
 			playbook->steps[step].kind != STEP_NOOP)

@@ -275,7 +275,10 @@ extern bool store_start_event(Store *store, int64 execution_id, Event *event);
  */
 extern bool store_last_rescheduled(Store *store, int64 execution_id, Event *event);
 
-/* Returns the name of the last step that completed with an action; NULL: none did. */
+/*
+ * Returns the name of the last step that completed with an action, or was skipped with a
+ * value; NULL: none did.
+ */
 extern char *store_last_step(Store *store, int64 execution_id, const Playbook *playbook);
 /*
  * Returns the signals (SignalRow *) of the log, up to a time, that no wait has taken or

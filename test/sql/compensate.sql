@@ -393,4 +393,13 @@ workflow:
 - {step: d.compensate, type: http, url: x, compensate: {type: http, url: x, retry: {max_attempt: 3}, "{{ d.compensate }}": "{{ 1 + }}"}}
 - {step: d, type: http, url: x, compensate: {type: http, url: x}}
 $$);
+-- What has been waited for can be undone, too.
+SELECT severity, message FROM noetl.validate($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: undo/wait
+workflow:
+- {step: order, type: wait, signal: order, compensate: {type: http, url: "x/{{ result.id }}", method: DELETE}, next: end}
+- {step: end}
+$$);
 DROP TABLE undo_stock;

@@ -205,6 +205,9 @@ SELECT * FROM noetl.verify(:d);
 SELECT noetl.debounce('starts/one', 'd', '1 hour') <> :d AS another;
 SELECT noetl.debounce('starts/one', 'e', '2 hours', max_wait => '1 s') AS e \gset
 SELECT run_at < now() + '1 min' AS at_once FROM noetl.execution WHERE execution_id = :e;
+INSERT INTO noetl.event (event_type, context)
+VALUES ('execution_start', jsonb_build_object('path', 'starts/one', 'key', 'f', 'on_conflict', 'debounce', 'run_at', now() + '2 hours', 'max_wait', 1));
+SELECT run_at < now() + '1 min' AS at_once FROM noetl.execution WHERE execution_id = (SELECT execution_id FROM noetl.start_key WHERE key = 'f');
 
 -- An execution with a limit asks for its slot by the newest parameters, when its time has come, and not while it is put off.
 SELECT noetl.register('

@@ -126,6 +126,22 @@ SELECT noetl.execute('values/methods') AS x \gset
 SELECT step FROM work('{"list": {"status": "success", "data": [1, 1, 2]}, "map": {"values": ["v"]}}');
 SELECT jsonb_pretty(result) AS result FROM noetl.execution WHERE execution_id = :x;
 
+-- Text has the other members of its envelope, as any value has.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: values/text
+workflow:
+- {step: word, type: python, code: x, next: [{when: "{{ word.status == 'success' }}", then: [ask]}]}
+- {step: ask, type: wait, signal: [agreed, refused], next: end}
+- step: end
+  result: ["{{ word }}", "{{ word.took }}", "{{ word.data.status }}", "{{ word.result }}", "{{ word.upper() }} {{ word.count('w') }} {{ word[0] }}", "{{ word.nobody is defined }}", "{{ ask.signal }}", "{{ ask }}"]
+$$) > 0 AS registered;
+SELECT noetl.execute('values/text') AS x \gset
+SELECT step FROM work('{"word": {"status": "success", "data": "word", "took": 5}}', 1);
+SELECT noetl.signal(:x, 'agreed', '"of course"');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+
 -- What a worker renders sees the same: values, not plain JSON.
 SELECT noetl.render('["{{ result.data.n }}", "{{ result.result.n }}", "{{ http.data.data.x }} {{ http.x }}", "{{ list.count }}", "{{ result.items }}", "{{ nobody }}"]',
                     '{"result": {"n": 1, "items": 2}, "http": {"status_code": 200, "data": {"x": 3}}, "list": [1, 2]}', true);
