@@ -123,16 +123,21 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
             SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
                        'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
             FROM (SELECT e.node_name,
-                         (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+                         (array_agg(e.status ORDER BY e.event_id DESC) FILTER (WHERE NOT r.is_report))[1] AS status,
                          greatest(count(DISTINCT e.node_id), 1) AS visits,
-                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
-                         max(e.created_at) AS at
+                         -- a redrive counts on from the attempts that were made
+                         greatest(1 + count(*) FILTER (WHERE e.event_type IN ('action_retry', 'step_resumed') AND e.current_index IS NULL),
+                                  max(CASE WHEN r.is_report AND e.meta ->> 'attempt' ~ '^[0-9]{1,6}$'
+                                           THEN (e.meta ->> 'attempt')::bigint END)) AS attempts,
+                         max(e.created_at) FILTER (WHERE NOT r.is_report) AS at
                   FROM noetl.event e
+                  CROSS JOIN LATERAL (SELECT e.event_type IN ('action_completed', 'action_error') AS is_report) r
                   WHERE e.execution_id = x.execution_id
-                    AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                         'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                    AND (e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                          'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                         OR r.is_report AND e.current_index IS NULL)
                     AND (e.meta -> 'ignored') IS NULL
-                  GROUP BY e.node_name) s), '{}'),
+                  GROUP BY e.node_name) s WHERE s.status IS NOT NULL), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
                                                 'attempts', l.attempts)

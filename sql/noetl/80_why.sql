@@ -223,8 +223,10 @@ CREATE FUNCTION noetl.why_open(run noetl.run)
 AS $$
     WITH child AS (
         SELECT count(*) AS n, count(*) FILTER (WHERE c.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE c.status = 'SCHEDULED') AS scheduled,
                count(*) FILTER (WHERE c.status IN ('FAILED', 'CANCELLED')) AS failed,
-               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest
+               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest,
+               min(c.execution_id) FILTER (WHERE c.status = 'SCHEDULED') AS first_scheduled
           FROM noetl.execution AS c
          WHERE c.parent_execution_id = run.execution_id AND c.parent_event_id = run.event_id
     ), task AS (
@@ -259,14 +261,17 @@ AS $$
          CROSS JOIN LATERAL noetl.why_queued(q) AS w
     )
     SELECT CASE WHEN task.n > 0 THEN format('%s items', items.total - items.done)
-                WHEN child.oldest IS NOT NULL THEN format('child executions: %s running', child.running)
+                WHEN child.running + child.scheduled > 0
+                THEN format('child executions: %s running%s', child.running,
+                            CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END)
                 ELSE 'child executions or items' END,
            concat_ws(' ',
                CASE WHEN items.total IS NOT NULL
                     THEN format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed) END,
                CASE WHEN child.n > 0
-                    THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
-                                child.n - child.running, child.failed,
+                    THEN format('Child executions: %s running%s, %s ended, %s of them failed or cancelled%s.', child.running,
+                                CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END,
+                                child.n - child.running - child.scheduled, child.failed,
                                 coalesce('; the oldest that runs is ' || child.oldest, '')) END,
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
@@ -274,7 +279,8 @@ AS $$
                CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
                                                   FROM noetl.why_blocked(task.first_blocked) AS b) END,
                CASE WHEN task.leased = 0 THEN queued.detail END),
-           CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
+           CASE WHEN child.running + child.scheduled > 0
+                THEN format('SELECT * FROM noetl.why(%s);', coalesce(child.oldest, child.first_scheduled))
                 WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
                 WHEN task.n = 0 THEN format('Nothing of it is in flight: SELECT * FROM noetl.verify(%s).', run.execution_id) END
       FROM child
@@ -387,8 +393,19 @@ AS $$
         UNION ALL
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
-               CASE x.status WHEN 'FAILED' THEN format('SELECT * FROM noetl.timeline(%1$s) WHERE error IS NOT NULL; SELECT noetl.redrive(%1$s) has it go on.', x.execution_id)
-                             WHEN 'CANCELLED' THEN format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END
+               nullif(concat_ws('; ', CASE x.status WHEN 'FAILED'
+                                    THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL', x.execution_id) END,
+                         CASE WHEN x.status NOT IN ('FAILED', 'CANCELLED') THEN NULL
+                              WHEN NOT EXISTS (SELECT FROM noetl.workload AS w WHERE w.execution_id = x.execution_id)
+                              THEN 'It has never begun: start another one.'
+                              WHEN EXISTS (SELECT FROM noetl.event AS e
+                                            WHERE e.execution_id = x.execution_id AND e.event_type = 'execution_compensating'
+                                              AND (e.meta -> 'ignored') IS NULL)
+                              THEN format('What it had completed is undone: start another one, or SELECT noetl.fork(%s, step).', x.execution_id)
+                              WHEN EXISTS (SELECT FROM noetl.execution AS p
+                                            WHERE p.execution_id = x.parent_execution_id AND p.status IN ('RUNNING', 'COMPLETED'))
+                              THEN format('Its parent decides: SELECT * FROM noetl.why(%s).', x.parent_execution_id)
+                              ELSE format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END), '')
           FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
         UNION ALL
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
