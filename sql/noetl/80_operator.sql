@@ -252,7 +252,7 @@ AS $$
                             WHERE f.execution_id = timeline_unchecked.execution_id AND f.parent_event_id = e.event_id)
         UNION ALL
         -- what a redrive has set going again, and is live
-        SELECT r.event_id, l.node_id, l.node_name, l.current_index, r.created_at, NULL, NULL, NULL, NULL, 'queue'
+        SELECT r.event_id, l.node_id, l.node_name, l.current_index, r.created_at, NULL, NULL, NULL, NULL, 'redrive'
           FROM (SELECT * FROM redriven ORDER BY event_id DESC LIMIT 1) AS r
          CROSS JOIN (SELECT q.event_id, q.node_id, q.node_name, q.current_index FROM noetl.queue AS q
                       WHERE q.execution_id = timeline_unchecked.execution_id AND q.status <> 'cancelled'
@@ -265,20 +265,22 @@ AS $$
         SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
                         OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind
                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n,
-               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked
+               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked,
+               row_number() OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind) AS place
           FROM log AS l
     ), attempt AS (
         SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
                min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
                                   * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
-                   FILTER (WHERE n.kind IN ('queue', 'retry')) AS queued_at,
+                   FILTER (WHERE n.kind IN ('queue', 'retry', 'redrive')) AS queued_at,
                min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
                min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,
                (array_agg(n.status ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS status,
                (array_agg(n.error ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS error,
                max(n.worker_id) AS worker
           FROM numbered AS n
-         WHERE n.kind <> 'close' OR NOT n.worked
+         WHERE (n.kind <> 'close' OR NOT n.worked)
+           AND (n.kind <> 'redrive' OR n.place > 1)     -- an item of an open iterator may begin later
          GROUP BY n.node_id, n.node_name, n.n
     )
     SELECT a.node_name, noetl.visit_of(a.node_id, timeline_unchecked.execution_id, a.node_name), a.item, a.n::integer,

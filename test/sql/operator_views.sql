@@ -59,7 +59,24 @@ SELECT step, state, attempts, error FROM noetl.progress(:e) ORDER BY 1;
 SELECT drawn(:e);
 SELECT key AS step, value -> 'attempts' AS attempts FROM jsonb_each(noetl.status(:e) -> 'steps') ORDER BY 1;
 
--- So does noetl.retry() of a step that is held.
+-- Of an iterator that goes on, items begin when it is their turn.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: views/items
+workflow:
+- {step: each, type: iterator, collection: [1, 2, 3, 4], element: x, mode: distributed, concurrency: 2, task: {type: python, code: x}}
+$$) > 0 AS registered;
+SELECT noetl.execute('views/items') AS e \gset
+SELECT noetl.fail(queue_id, 'broke', 'tester') FROM noetl.lease('tester') WHERE current_index = 0;
+SELECT noetl.redrive(:e) AS resumed;
+SELECT step FROM work('{}', 1);
+SELECT t.item, t.attempt, t.status, t.queued_at < r.created_at AS before, t.queued_at = r.created_at AS with_it, t.queued_at > r.created_at AS later
+  FROM noetl.timeline(:e) AS t, noetl.event AS r WHERE r.execution_id = :e AND r.event_type = 'execution_redriven' AND t.item IS NOT NULL ORDER BY 1, 2;
+SELECT count(*) AS done FROM work();
+SELECT item, attempt, status FROM noetl.timeline(:e) WHERE item IS NOT NULL ORDER BY 1, 2;
+
+-- noetl.retry() of a step that is held makes attempts, too.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
