@@ -657,21 +657,26 @@ COMMENT ON FUNCTION noetl.may_read(bigint) IS
 CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
-CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text, node_id text DEFAULT NULL) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT e.context || jsonb_build_object('at', e.created_at)
+    -- what an attempt has told counts until the next one
+    SELECT CASE WHEN e.event_type = 'progress' AND jsonb_typeof(e.context) = 'object'
+                THEN e.context || jsonb_build_object('at', e.created_at) END
       FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
              ORDER BY l.event_id DESC LIMIT 100) AS e
-     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+     WHERE (e.node_name = last_progress.step AND e.node_id = coalesce(last_progress.node_id, e.node_id)
+            AND e.event_type IN ('progress', 'step_started', 'step_resumed', 'action_started', 'task_start',
+                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry')
+            OR e.event_type = 'execution_redriven')
        AND (e.meta -> 'ignored') IS NULL
      ORDER BY e.event_id DESC LIMIT 1
     $$;
 
-COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
-    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
-REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.last_progress(bigint, text, text) IS
+    'internal: what a step, or the visit of it that has this node_id, has told of the progress of its attempt last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text, text) FROM PUBLIC;
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -742,7 +747,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                              || l.items ORDER BY l.step, l.visit)
             FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
                          CASE WHEN q.status = 'leased'
-                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name, q.node_id)))
                               ELSE '{}'::jsonb END AS items,
                          noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
@@ -1541,9 +1546,9 @@ AS $$
                        THEN format('the lease ran out %s ago and nobody has taken it back',
                                    noetl.span(clock_timestamp() - task.lease_until))
                        ELSE format('the lease lasts until %s%s', task.lease_until, coalesce(', the timeout ends at ' || task.deadline, '')) END)
-           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', CASE jsonb_typeof(p.p -> 'progress') WHEN 'number' THEN (p.p -> 'progress')::numeric * 100 || ' %' END, p.p ->> 'message',
                                       noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
-                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name) AS p) AS p
+                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name, task.node_id) AS p) AS p
                          WHERE p.p IS NOT NULL), ''),
            CASE WHEN task.worker_id IS NULL
                 THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '

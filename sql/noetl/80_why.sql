@@ -93,9 +93,9 @@ AS $$
                        THEN format('the lease ran out %s ago and nobody has taken it back',
                                    noetl.span(clock_timestamp() - task.lease_until))
                        ELSE format('the lease lasts until %s%s', task.lease_until, coalesce(', the timeout ends at ' || task.deadline, '')) END)
-           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', CASE jsonb_typeof(p.p -> 'progress') WHEN 'number' THEN (p.p -> 'progress')::numeric * 100 || ' %' END, p.p ->> 'message',
                                       noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
-                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name) AS p) AS p
+                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name, task.node_id) AS p) AS p
                          WHERE p.p IS NOT NULL), ''),
            CASE WHEN task.worker_id IS NULL
                 THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '

@@ -94,6 +94,43 @@ SELECT * FROM seen(:e);
 -- The end is a step that did something: it is there once.
 SELECT step, state, attempts, error FROM noetl.progress(:e) ORDER BY 1;
 
+-- What an attempt tells of its progress is not said of the next one, nor of another visit; what is
+-- no number is no trouble.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: views/progress
+workflow:
+- {step: a, type: views, code: x, retry: {max_attempts: 3, initial_delay: 0, jitter: false}, next: [{when: "{{ result.again }}", step: a}]}
+$$) > 0 AS registered;
+CREATE FUNCTION tell(id bigint, progress jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, worker_id, context)
+    SELECT execution_id, 'progress', node_name, node_id, worker_id, progress FROM noetl.queue WHERE execution_id = id AND status = 'leased'
+$$;
+CREATE FUNCTION told_of(id bigint) RETURNS TABLE (visit jsonb, progress jsonb, why text) LANGUAGE sql AS $$
+    SELECT l -> 'visit', (l -> 'progress') - 'at', substring(w.detail FROM 'Progress.*%')
+      FROM jsonb_array_elements(noetl.status(id) -> 'live') AS l, noetl.why(id) AS w
+$$;
+SELECT noetl.execute('views/progress') AS e \gset
+SELECT queue_id AS q FROM noetl.lease('tester', 1, '1 min', '{views}') \gset
+SELECT tell(:e, '{"progress": 0.9}');
+SELECT * FROM told_of(:e);
+SELECT noetl.fail(:q, 'broke', 'tester');
+SELECT noetl.enqueue_next(:e) >= 0 AS ready;
+SELECT queue_id AS q FROM noetl.lease('tester', 1, '1 min', '{views}') \gset
+SELECT * FROM told_of(:e);
+SELECT tell(:e, '{"progress": 0.8}');
+SELECT noetl.complete(:q, '{"again": true}', 'tester');
+SELECT queue_id AS q FROM noetl.lease('tester', 1, '1 min', '{views}') \gset
+SELECT * FROM told_of(:e);
+SELECT tell(:e, '{"progress": "half", "message": "it goes on"}');
+SELECT * FROM told_of(:e);
+SELECT noetl.cancel(:e) AS cancelled;
+SELECT noetl.redrive(:e) AS resumed;
+SELECT count(*) FROM noetl.lease('tester', 1, '1 min', '{views}');
+SELECT * FROM told_of(:e);
+SELECT noetl.complete(queue_id, '{}', 'tester') FROM noetl.queue WHERE execution_id = :e AND status = 'leased';
+
 -- A step that a migration has renamed has been done.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
