@@ -760,7 +760,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
-                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.result IS NOT NULL
+                                      -- of whoever else counts the event is ignored
+                                      AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                      AND (e.meta -> 'ignored') IS NULL
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
@@ -1177,8 +1180,9 @@ AS $$
           FROM log AS l
     ), attempt AS (
         SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
-               min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
-                                  * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
+               -- no delay is longer than a year; what a client says need not be a number
+               min(n.created_at + CASE WHEN n.kind = 'retry' AND jsonb_typeof(n.meta -> 'delay') = 'number'
+                                       THEN least((n.meta -> 'delay')::numeric, 31622400)::double precision ELSE 0 END * interval '1 s')
                    FILTER (WHERE n.kind IN ('queue', 'retry', 'redrive')) AS queued_at,
                min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
                min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,
@@ -1702,7 +1706,10 @@ AS $$
           FROM (VALUES (true)) AS one
           LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
-                                AND e.result IS NOT NULL AND e.meta ? 'total'
+                                AND e.result IS NOT NULL
+                                -- of whoever else counts the event is ignored
+                                AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                AND (e.meta -> 'ignored') IS NULL
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
                                 AND e.event_id > greatest((run.context ->> 'since')::bigint, (run.context ->> 'resumed')::bigint)

@@ -163,7 +163,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
-                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.result IS NOT NULL
+                                      -- of whoever else counts the event is ignored
+                                      AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                      AND (e.meta -> 'ignored') IS NULL
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')

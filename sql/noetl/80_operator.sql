@@ -270,8 +270,9 @@ AS $$
           FROM log AS l
     ), attempt AS (
         SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
-               min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
-                                  * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
+               -- no delay is longer than a year; what a client says need not be a number
+               min(n.created_at + CASE WHEN n.kind = 'retry' AND jsonb_typeof(n.meta -> 'delay') = 'number'
+                                       THEN least((n.meta -> 'delay')::numeric, 31622400)::double precision ELSE 0 END * interval '1 s')
                    FILTER (WHERE n.kind IN ('queue', 'retry', 'redrive')) AS queued_at,
                min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
                min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,

@@ -249,7 +249,10 @@ AS $$
           FROM (VALUES (true)) AS one
           LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
-                                AND e.result IS NOT NULL AND e.meta ? 'total'
+                                AND e.result IS NOT NULL
+                                -- of whoever else counts the event is ignored
+                                AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                AND (e.meta -> 'ignored') IS NULL
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
                                 AND e.event_id > greatest((run.context ->> 'since')::bigint, (run.context ->> 'resumed')::bigint)

@@ -76,6 +76,18 @@ SELECT t.item, t.attempt, t.status, t.queued_at < r.created_at AS before, t.queu
 SELECT count(*) AS done FROM work();
 SELECT item, attempt, status FROM noetl.timeline(:e) WHERE item IS NOT NULL ORDER BY 1, 2;
 
+-- What a client writes into events is not taken for the broker's counters, and makes nothing fail.
+SELECT noetl.execute('views/items') AS e \gset
+SELECT noetl.complete(queue_id, '1', 'tester') FROM noetl.lease('tester');
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, result, meta) VALUES
+    (:e, 'iteration_completed', 'each', 1, '1', '{"total": 9, "done": "many", "failed": -1}'),
+    (:e, 'iteration_completed', 'each', 1, '1', '{"total": 9.5, "done": 8.5}'), (:e, 'iteration_completed', 'each', 1, '1', '{"total": 9, "done": "8"}'),
+    (:e, 'iteration_started', 'each', 1, NULL, '{"delay": "soon"}'), (:e, 'action_retry', 'each', 1, NULL, '{"delay": 1e300}');
+SELECT noetl.status(:e) #> '{live,0,items}' AS items;
+SELECT substring(detail FROM '^[^.]*') AS counted FROM why_told(:e);
+SELECT item, attempt, status FROM noetl.timeline(:e) WHERE item IS NOT NULL ORDER BY 1, 2;
+SELECT noetl.cancel(:e) AS cancelled;
+
 -- noetl.retry() of a step that is held makes attempts, too.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
