@@ -230,15 +230,17 @@ AS $$
           FROM noetl.execution AS c
          WHERE c.parent_execution_id = run.execution_id AND c.parent_event_id = run.event_id
     ), task AS (
-        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
+        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
                count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
                min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
-               count(*) FILTER (WHERE q.status = 'paused') AS paused,
-               min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
+               count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS first_paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
+         CROSS JOIN LATERAL (SELECT noetl.type_paused(q.node_type) AS type_paused) AS p
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
            AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
@@ -262,6 +264,10 @@ AS $$
         SELECT w.detail, w.hint FROM task
           JOIN noetl.queue AS q ON q.queue_id = task.first_ready
          CROSS JOIN LATERAL noetl.why_queued(q) AS w
+    ), paused AS (
+        SELECT w.detail, w.hint FROM task
+          JOIN noetl.queue AS q ON q.queue_id = task.first_paused
+         CROSS JOIN LATERAL noetl.why_paused(q) AS w LIMIT 1
     )
     SELECT CASE WHEN task.n > 0 THEN format('%s items', items.total - items.done)
                 WHEN child.running + child.scheduled > 0
@@ -281,15 +287,18 @@ AS $$
                       CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
                CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
                                                   FROM noetl.why_blocked(task.first_blocked) AS b) END,
+               paused.detail,
                CASE WHEN task.leased = 0 THEN queued.detail END),
            CASE WHEN child.running + child.scheduled > 0
                 THEN format('SELECT * FROM noetl.why(%s);', coalesce(child.oldest, child.first_scheduled))
-                WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
+                WHEN task.leased = 0 AND (queued.hint IS NOT NULL OR paused.hint IS NOT NULL)
+                THEN coalesce(queued.hint, paused.hint)
                 WHEN task.n = 0 THEN format('Nothing of it is in flight: SELECT * FROM noetl.verify(%s).', run.execution_id) END
       FROM child
      CROSS JOIN task
       LEFT JOIN items ON true
       LEFT JOIN queued ON true
+      LEFT JOIN paused ON true
 $$;
 COMMENT ON FUNCTION noetl.why_open(noetl.run) IS
     'which children or items an open step waits for; part of noetl.why()';

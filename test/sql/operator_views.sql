@@ -86,6 +86,13 @@ INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, res
 SELECT noetl.status(:e) #> '{live,0,items}' AS items;
 SELECT substring(detail FROM '^[^.]*') AS counted FROM why_told(:e);
 SELECT item, attempt, status FROM noetl.timeline(:e) WHERE item IS NOT NULL ORDER BY 1, 2;
+-- Items of a type, or of a playbook, that is paused wait for the end of that.
+SELECT noetl.pause_tasks(type => 'python', reason => 'the gateway is down') > 0 AS paused;
+SELECT regexp_replace(detail, '\d{4}-\d\d-\d\d [0-9:.+-]+|role \w+', '…', 'g') AS detail, hint FROM why_told(:e);
+SELECT noetl.resume_tasks() AS resumed;
+SELECT noetl.pause_tasks('views/items') > 0 AS paused;
+SELECT regexp_replace(detail, '\d{4}-\d\d-\d\d [0-9:.+-]+|role \w+', '…', 'g') AS detail, hint FROM why_told(:e);
+SELECT noetl.resume_tasks() AS resumed;
 SELECT noetl.cancel(:e) AS cancelled;
 
 -- noetl.retry() of a step that is held makes attempts, too.
