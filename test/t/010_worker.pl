@@ -167,6 +167,10 @@ command_fails_like(
 	qr/unknown task type "cobol"/,
 	'a type it cannot execute is refused');
 command_fails_like(
+	[ 'noetl-worker', '--connect', $connection, '--types', ' , ' ],
+	qr/there is no task type in --types/,
+	'a list without a type is refused');
+command_fails_like(
 	[ 'noetl-worker', '--once', '--connect', 'host=/nonexistent', '--wait-for-server', '1' ],
 	qr/could not connect to the broker/,
 	'no server, no worker');
