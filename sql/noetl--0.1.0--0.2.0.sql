@@ -657,21 +657,26 @@ COMMENT ON FUNCTION noetl.may_read(bigint) IS
 CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
-CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text, node_id text DEFAULT NULL) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT e.context || jsonb_build_object('at', e.created_at)
+    -- what an attempt has told counts until the next one
+    SELECT CASE WHEN e.event_type = 'progress' AND jsonb_typeof(e.context) = 'object'
+                THEN e.context || jsonb_build_object('at', e.created_at) END
       FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
              ORDER BY l.event_id DESC LIMIT 100) AS e
-     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+     WHERE (e.node_name = last_progress.step AND e.node_id = coalesce(last_progress.node_id, e.node_id)
+            AND e.event_type IN ('progress', 'step_started', 'step_resumed', 'action_started', 'task_start',
+                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry')
+            OR e.event_type = 'execution_redriven')
        AND (e.meta -> 'ignored') IS NULL
      ORDER BY e.event_id DESC LIMIT 1
     $$;
 
-COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
-    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
-REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.last_progress(bigint, text, text) IS
+    'internal: what a step, or the visit of it that has this node_id, has told of the progress of its attempt last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text, text) FROM PUBLIC;
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
@@ -720,16 +725,21 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
             SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
                        'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
             FROM (SELECT e.node_name,
-                         (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+                         (array_agg(e.status ORDER BY e.event_id DESC) FILTER (WHERE NOT r.is_report))[1] AS status,
                          greatest(count(DISTINCT e.node_id), 1) AS visits,
-                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
-                         max(e.created_at) AS at
+                         -- a redrive counts on from the attempts that were made
+                         greatest(1 + count(*) FILTER (WHERE e.event_type IN ('action_retry', 'step_resumed') AND e.current_index IS NULL),
+                                  max(CASE WHEN r.is_report AND e.meta ->> 'attempt' ~ '^[0-9]{1,6}$'
+                                           THEN (e.meta ->> 'attempt')::bigint END)) AS attempts,
+                         max(e.created_at) FILTER (WHERE NOT r.is_report) AS at
                   FROM noetl.event e
+                  CROSS JOIN LATERAL (SELECT e.event_type IN ('action_completed', 'action_error') AS is_report) r
                   WHERE e.execution_id = x.execution_id
-                    AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                         'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                    AND (e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                          'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                         OR r.is_report AND e.current_index IS NULL)
                     AND (e.meta -> 'ignored') IS NULL
-                  GROUP BY e.node_name) s), '{}'),
+                  GROUP BY e.node_name) s WHERE s.status IS NOT NULL), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
                                                 'attempts', l.attempts)
@@ -737,7 +747,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                              || l.items ORDER BY l.step, l.visit)
             FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
                          CASE WHEN q.status = 'leased'
-                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name, q.node_id)))
                               ELSE '{}'::jsonb END AS items,
                          noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
@@ -750,7 +760,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
-                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.result IS NOT NULL
+                                      -- of whoever else counts the event is ignored
+                                      AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                      AND (e.meta -> 'ignored') IS NULL
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')
@@ -1096,9 +1109,11 @@ CREATE VIEW noetl.failure WITH (security_barrier) AS
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
            max(x.execution_id) AS execution_id, min(coalesce(s.error, x.error)) AS example
       FROM noetl.execution AS x
+      -- the step that has ended it: others may have failed before, in an earlier drive or to a handler
       LEFT JOIN LATERAL (SELECT e.node_name AS step, e.error
                            FROM noetl.event AS e
                           WHERE e.execution_id = x.execution_id AND e.event_type = 'step_failed'
+                            AND e.node_name = x.result OPERATOR(pg_catalog.->>) 'failed_step'
                             AND (e.meta -> 'ignored') IS NULL
                           ORDER BY e.event_id DESC LIMIT 1) AS s ON true
      WHERE x.status = 'FAILED' AND noetl.acts_for(x.started_by)
@@ -1113,7 +1128,11 @@ CREATE FUNCTION noetl.timeline_unchecked(execution_id bigint)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-    WITH log AS (
+    WITH redriven AS (
+        SELECT e.event_id, e.created_at FROM noetl.event AS e
+         WHERE e.execution_id = timeline_unchecked.execution_id AND e.event_type = 'execution_redriven'
+           AND (e.meta -> 'ignored') IS NULL
+    ), log AS (
         SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
                e.worker_id, e.meta,
                CASE WHEN e.event_type IN ('action_completed', 'task_complete', 'task_completed', 'task_end',
@@ -1129,7 +1148,7 @@ AS $$
            AND e.event_type IN ('step_started', 'iteration_started', 'loop_iteration', 'action_started', 'task_start',
                                 'action_completed', 'task_complete', 'task_completed', 'task_end',
                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry',
-                                'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped')
+                                'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped', 'step_resumed')
            AND (e.meta -> 'ignored') IS NULL
            AND NOT (e.event_type = 'action_retry' AND e.worker_id IS NOT NULL)
         UNION ALL
@@ -1141,28 +1160,43 @@ AS $$
            AND (e.meta -> 'lease_expired') IS NOT NULL AND (e.meta -> 'ignored') IS NULL
            AND NOT EXISTS (SELECT FROM noetl.event AS f
                             WHERE f.execution_id = timeline_unchecked.execution_id AND f.parent_event_id = e.event_id)
+        UNION ALL
+        -- what a redrive has set going again, and is live
+        SELECT r.event_id, l.node_id, l.node_name, l.current_index, r.created_at, NULL, NULL, NULL, NULL, 'redrive'
+          FROM (SELECT * FROM redriven ORDER BY event_id DESC LIMIT 1) AS r
+         CROSS JOIN (SELECT q.event_id, q.node_id, q.node_name, q.current_index FROM noetl.queue AS q
+                      WHERE q.execution_id = timeline_unchecked.execution_id AND q.status <> 'cancelled'
+                     UNION ALL
+                     SELECT n.event_id, concat(n.execution_id, ':', n.step_name, CASE WHEN n.visit > 1 THEN ':' || n.visit END),
+                            n.step_name, NULL
+                       FROM noetl.run AS n WHERE n.execution_id = timeline_unchecked.execution_id) AS l
+         WHERE l.event_id < r.event_id
     ), numbered AS (
         SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
                         OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind
                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n,
-               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked
+               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked,
+               row_number() OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind) AS place
           FROM log AS l
     ), attempt AS (
         SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
-               min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
-                                  * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
-                   FILTER (WHERE n.kind IN ('queue', 'retry')) AS queued_at,
+               -- no delay is longer than a year; what a client says need not be a number
+               min(n.created_at + CASE WHEN n.kind = 'retry' AND jsonb_typeof(n.meta -> 'delay') = 'number'
+                                       THEN least((n.meta -> 'delay')::numeric, 31622400)::double precision ELSE 0 END * interval '1 s')
+                   FILTER (WHERE n.kind IN ('queue', 'retry', 'redrive')) AS queued_at,
                min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
                min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,
                (array_agg(n.status ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS status,
                (array_agg(n.error ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS error,
                max(n.worker_id) AS worker
           FROM numbered AS n
-         WHERE n.kind <> 'close' OR NOT n.worked
+         WHERE (n.kind <> 'close' OR NOT n.worked)
+           AND (n.kind <> 'redrive' OR n.place > 1)     -- an item of an open iterator may begin later
          GROUP BY n.node_id, n.node_name, n.n
     )
     SELECT a.node_name, noetl.visit_of(a.node_id, timeline_unchecked.execution_id, a.node_name), a.item, a.n::integer,
-           coalesce(a.worker, q.worker_id), a.queued_at,
+           coalesce(a.worker, q.worker_id),
+           coalesce(a.queued_at, (SELECT max(r.created_at) FROM redriven AS r WHERE r.event_id < a.first_event)),
            coalesce(a.started_at, CASE WHEN q.status = 'leased' THEN q.last_heartbeat END),
            a.ended_at, coalesce(a.status, upper(q.status), upper(r.state),
                                 CASE WHEN x.status = 'RUNNING' THEN 'RUNNING' ELSE 'ABANDONED' END), a.error
@@ -1195,24 +1229,41 @@ CREATE FUNCTION noetl.progress_unchecked(execution_id bigint)
 AS $$
     WITH past AS (
         SELECT e.node_name AS step,
-               (array_agg(e.event_type ORDER BY e.event_id DESC))[1] AS event,
-               (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+               (array_agg(e.event_type ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS event,
+               (array_agg(e.status ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS status,
                greatest(count(DISTINCT e.node_id), 1)::integer AS visits,
-               (count(*) FILTER (WHERE e.event_type = 'action_retry'))::integer + 1 AS attempts,
-               min(e.created_at) AS started_at, max(e.created_at) AS ended_at,
-               (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.error IS NOT NULL))[1] AS error
+               -- a redrive counts on from the attempts that were made
+               greatest(1 + count(*) FILTER (WHERE e.event_type IN ('action_retry', 'step_resumed')),
+                        max(CASE WHEN e.meta ->> 'attempt' ~ '^[0-9]{1,6}$' AND e.event_type IN ('action_completed', 'action_error')
+                                 THEN (e.meta ->> 'attempt')::integer END))::integer AS attempts,
+               min(coalesce(w.started_at, e.created_at)) AS started_at,
+               max(coalesce(w.ended_at, e.created_at)) AS ended_at,
+               (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS error
           FROM noetl.event AS e
+          -- a step that a migration has renamed has the times that it had under its former name
+          LEFT JOIN LATERAL (SELECT min(o.created_at) AS started_at, max(o.created_at) AS ended_at
+                               FROM noetl.event AS o
+                              WHERE e.event_type = 'step_carried' AND o.execution_id = e.execution_id
+                                AND o.node_id = concat(e.execution_id, ':', e.meta ->> 'was',
+                                        right(e.node_id, -length(concat(e.execution_id, ':', e.node_name))))
+                                AND o.event_type IN ('step_started', 'step_completed', 'step_end', 'step_skipped')) AS w ON true
          WHERE e.execution_id = progress_unchecked.execution_id AND e.current_index IS NULL
-           AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+           AND (e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed', 'step_skipped', 'step_held',
+                                 'step_resumed', 'action_retry', 'action_completed', 'action_error')
+                OR e.event_type = 'step_carried' AND e.meta ? 'was')
            AND (e.meta -> 'ignored') IS NULL
          GROUP BY e.node_name
         UNION ALL
+        -- the end, unless it is a step that did something
         SELECT e.node_name, 'step_completed', 'COMPLETED', 1, 1, e.created_at, e.created_at, NULL
           FROM noetl.event AS e
          WHERE e.execution_id = progress_unchecked.execution_id
            AND e.event_type IN ('execution_complete', 'execution_completed', 'execution_end')
            AND (e.meta -> 'ignored') IS NULL AND e.node_name IS NOT NULL
+           AND NOT EXISTS (SELECT FROM noetl.event AS o
+                            WHERE o.execution_id = e.execution_id AND o.node_name = e.node_name
+                              AND o.event_type IN ('step_completed', 'step_end', 'step_skipped')
+                              AND (o.meta -> 'ignored') IS NULL)
     ), live AS (
         SELECT l.step, string_agg(DISTINCT l.state, ', ' ORDER BY l.state) AS state, count(*)::integer AS runs,
                min(l.created_at) AS since
@@ -1248,42 +1299,69 @@ COMMENT ON FUNCTION noetl.progress(bigint) IS
 CREATE FUNCTION noetl.metrics() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp SET jit = off
-    -- also while the tables have never been analyzed
-    SET enable_seqscan = off SET enable_bitmapscan = off
+    -- an index that leads to the rows, not one with a filter, whatever is known of the tables
+    SET enable_seqscan = off SET enable_bitmapscan = off SET cpu_operator_cost = 1 SET random_page_cost = 0.01
 AS $$
+    -- Ready tasks are in two indexes, by whether they have a key of fairness; each query below names one.
     WITH RECURSIVE kind AS (
-        (SELECT q.node_type, q.priority FROM noetl.queue AS q
-          WHERE q.status = 'queued' ORDER BY q.node_type, q.priority DESC LIMIT 1)
-        UNION ALL
-        SELECT n.* FROM kind AS k
+        SELECT n.node_type, n.priority
+          FROM (VALUES (true)) AS one
          CROSS JOIN LATERAL (
-            (SELECT q.node_type, q.priority, 1 AS o FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority < k.priority
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY node_type, priority DESC LIMIT 1) AS n
+        UNION ALL
+        SELECT n.node_type, n.priority
+          FROM kind AS k
+         CROSS JOIN LATERAL (
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type = k.node_type AND q.priority < k.priority
               ORDER BY q.node_type, q.priority DESC LIMIT 1)
             UNION ALL
-            (SELECT q.node_type, q.priority, 2 FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type > k.node_type
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type = k.node_type AND q.priority < k.priority
               ORDER BY q.node_type, q.priority DESC LIMIT 1)
-            ORDER BY o LIMIT 1) AS n0
-         CROSS JOIN LATERAL (SELECT n0.node_type, n0.priority) AS n
-    ), ready AS (
-        SELECT k.node_type AS type, k.priority, c.n, f.created_at
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY node_type, priority DESC LIMIT 1) AS n
+    ), queued AS (
+        SELECT k.node_type AS type, k.priority, noetl.type_paused(k.node_type) AS paused,
+               least(c.n, 10000) AS n, c.created_at
           FROM (SELECT * FROM kind LIMIT 200) AS k
-         CROSS JOIN LATERAL (SELECT count(*) AS n
-                               FROM (SELECT FROM noetl.queue AS q
-                                      WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                                      ORDER BY q.queue_id LIMIT 10000) AS q) AS c
-         CROSS JOIN LATERAL (SELECT q.created_at FROM noetl.queue AS q
-                              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                              ORDER BY q.queue_id LIMIT 1) AS f
+         CROSS JOIN LATERAL (SELECT sum(p.n) AS n, min(p.created_at) AS created_at
+                               FROM (SELECT count(*) AS n, (array_agg(q.created_at))[1] AS created_at
+                                       FROM (SELECT q.created_at FROM noetl.queue AS q
+                                              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type = k.node_type AND q.priority = k.priority
+                                              ORDER BY q.node_type, q.priority DESC, q.queue_id LIMIT 10000) AS q
+                                     UNION ALL
+                                     SELECT count(*), (array_agg(q.created_at))[1]
+                                       FROM (SELECT q.created_at FROM noetl.queue AS q
+                                              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type = k.node_type AND q.priority = k.priority
+                                              ORDER BY q.node_type, q.priority DESC, q.queue_id LIMIT 10000) AS q) AS p) AS c
+    ), ready AS (
+        SELECT * FROM queued WHERE NOT paused
     ), task AS (
         SELECT s.status, (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE (q.status IN ('leased', 'cancelled') OR q.deadline IS NOT NULL) AND q.status = 'leased'
                                    ORDER BY q.lease_until LIMIT 10000) AS l) AS n
           FROM (VALUES ('leased')) AS s (status)
         UNION ALL
-        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' AND q.available_at IS NOT NULL ORDER BY q.available_at LIMIT 10000) AS r)
         UNION ALL
-        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
+        -- a pause of a type leaves its tasks queued
+        SELECT 'paused', least(10000, (SELECT coalesce(sum(q.n), 0) FROM queued AS q WHERE q.paused)
+                                      + (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r))
+        UNION ALL
+        SELECT 'blocked', (SELECT count(*) FILTER (WHERE w.task)
+                             FROM (SELECT s.task FROM noetl.slot AS s WHERE NOT s.held ORDER BY s.name, s.key, s.queue_id LIMIT 10000) AS w)
     ), stat AS (
         SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
                pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
@@ -1308,7 +1386,7 @@ AS $$
                (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
                (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
                (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
-               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or for a slot of a limit, or are paused; at most 10000 of each are counted'),
                (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
                (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
                (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),
@@ -1472,9 +1550,9 @@ AS $$
                        THEN format('the lease ran out %s ago and nobody has taken it back',
                                    noetl.span(clock_timestamp() - task.lease_until))
                        ELSE format('the lease lasts until %s%s', task.lease_until, coalesce(', the timeout ends at ' || task.deadline, '')) END)
-           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', CASE jsonb_typeof(p.p -> 'progress') WHEN 'number' THEN (p.p -> 'progress')::numeric * 100 || ' %' END, p.p ->> 'message',
                                       noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
-                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name) AS p) AS p
+                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name, task.node_id) AS p) AS p
                          WHERE p.p IS NOT NULL), ''),
            CASE WHEN task.worker_id IS NULL
                 THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '
@@ -1602,20 +1680,24 @@ CREATE FUNCTION noetl.why_open(run noetl.run)
 AS $$
     WITH child AS (
         SELECT count(*) AS n, count(*) FILTER (WHERE c.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE c.status = 'SCHEDULED') AS scheduled,
                count(*) FILTER (WHERE c.status IN ('FAILED', 'CANCELLED')) AS failed,
-               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest
+               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest,
+               min(c.execution_id) FILTER (WHERE c.status = 'SCHEDULED') AS first_scheduled
           FROM noetl.execution AS c
          WHERE c.parent_execution_id = run.execution_id AND c.parent_event_id = run.event_id
     ), task AS (
-        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
+        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
                count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
                min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
-               count(*) FILTER (WHERE q.status = 'paused') AS paused,
-               min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
+               count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS first_paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
+         CROSS JOIN LATERAL (SELECT noetl.type_paused(q.node_type) AS type_paused) AS p
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
            AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
@@ -1626,7 +1708,10 @@ AS $$
           FROM (VALUES (true)) AS one
           LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
-                                AND e.result IS NOT NULL AND e.meta ? 'total'
+                                AND e.result IS NOT NULL
+                                -- of whoever else counts the event is ignored
+                                AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                AND (e.meta -> 'ignored') IS NULL
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
                                 AND e.event_id > greatest((run.context ->> 'since')::bigint, (run.context ->> 'resumed')::bigint)
@@ -1636,30 +1721,41 @@ AS $$
         SELECT w.detail, w.hint FROM task
           JOIN noetl.queue AS q ON q.queue_id = task.first_ready
          CROSS JOIN LATERAL noetl.why_queued(q) AS w
+    ), paused AS (
+        SELECT w.detail, w.hint FROM task
+          JOIN noetl.queue AS q ON q.queue_id = task.first_paused
+         CROSS JOIN LATERAL noetl.why_paused(q) AS w LIMIT 1
     )
     SELECT CASE WHEN task.n > 0 THEN format('%s items', items.total - items.done)
-                WHEN child.oldest IS NOT NULL THEN format('child executions: %s running', child.running)
+                WHEN child.running + child.scheduled > 0
+                THEN format('child executions: %s running%s', child.running,
+                            CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END)
                 ELSE 'child executions or items' END,
            concat_ws(' ',
                CASE WHEN items.total IS NOT NULL
                     THEN format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed) END,
                CASE WHEN child.n > 0
-                    THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
-                                child.n - child.running, child.failed,
+                    THEN format('Child executions: %s running%s, %s ended, %s of them failed or cancelled%s.', child.running,
+                                CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END,
+                                child.n - child.running - child.scheduled, child.failed,
                                 coalesce('; the oldest that runs is ' || child.oldest, '')) END,
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
                       CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
                CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
                                                   FROM noetl.why_blocked(task.first_blocked) AS b) END,
+               paused.detail,
                CASE WHEN task.leased = 0 THEN queued.detail END),
-           CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
-                WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
+           CASE WHEN child.running + child.scheduled > 0
+                THEN format('SELECT * FROM noetl.why(%s);', coalesce(child.oldest, child.first_scheduled))
+                WHEN task.leased = 0 AND (queued.hint IS NOT NULL OR paused.hint IS NOT NULL)
+                THEN coalesce(queued.hint, paused.hint)
                 WHEN task.n = 0 THEN format('Nothing of it is in flight: SELECT * FROM noetl.verify(%s).', run.execution_id) END
       FROM child
      CROSS JOIN task
       LEFT JOIN items ON true
       LEFT JOIN queued ON true
+      LEFT JOIN paused ON true
 $$;
 
 COMMENT ON FUNCTION noetl.why_open(noetl.run) IS
@@ -1766,8 +1862,19 @@ AS $$
         UNION ALL
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
-               CASE x.status WHEN 'FAILED' THEN format('SELECT * FROM noetl.timeline(%1$s) WHERE error IS NOT NULL; SELECT noetl.redrive(%1$s) has it go on.', x.execution_id)
-                             WHEN 'CANCELLED' THEN format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END
+               nullif(concat_ws('; ', CASE x.status WHEN 'FAILED'
+                                    THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL', x.execution_id) END,
+                         CASE WHEN x.status NOT IN ('FAILED', 'CANCELLED') THEN NULL
+                              WHEN NOT EXISTS (SELECT FROM noetl.workload AS w WHERE w.execution_id = x.execution_id)
+                              THEN 'It has never begun: start another one.'
+                              WHEN EXISTS (SELECT FROM noetl.event AS e
+                                            WHERE e.execution_id = x.execution_id AND e.event_type = 'execution_compensating'
+                                              AND (e.meta -> 'ignored') IS NULL)
+                              THEN format('What it had completed is undone: start another one, or SELECT noetl.fork(%s, step).', x.execution_id)
+                              WHEN EXISTS (SELECT FROM noetl.execution AS p
+                                            WHERE p.execution_id = x.parent_execution_id AND p.status IN ('RUNNING', 'COMPLETED'))
+                              THEN format('Its parent decides: SELECT * FROM noetl.why(%s).', x.parent_execution_id)
+                              ELSE format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END), '')
           FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
         UNION ALL
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',
@@ -2183,10 +2290,17 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name of 1 to 200 bytes, and a concurrency that is not negative';
     END IF;
     IF set_limit.rate IS NOT NULL THEN
-        per := CASE WHEN per ~ '^[[:alpha:]]' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
-        span := extract(epoch FROM per::interval) * 1000000;
-        IF coalesce((set_limit.rate ->> 'limit')::integer, 0) <= 0 OR coalesce(span, 0) <= 0
-           OR (set_limit.rate ->> 'burst')::integer <= 0 THEN
+        per := CASE WHEN per ~ '^[[:alpha:]]+$' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
+        BEGIN
+            span := extract(epoch FROM per::interval) * 1000000;
+            IF coalesce((set_limit.rate ->> 'limit')::integer, 0) <= 0 OR coalesce(span, 0) <= 0
+               OR (set_limit.rate ->> 'burst')::integer <= 0 THEN
+                span := NULL;
+            END IF;
+        EXCEPTION WHEN data_exception THEN
+            span := NULL;
+        END;
+        IF span IS NULL THEN
             RAISE invalid_parameter_value USING MESSAGE = 'a rate needs a limit and a span of time, per, above zero',
                 HINT = 'For example {"limit": 100, "per": "minute", "burst": 10}.';
         END IF;
@@ -2901,6 +3015,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'executions are kept for 0 to 1000 years',
             HINT = 'Give the time that they are kept after their end, or NULL for ever.';
+    END IF;
+    IF retain.path = '' THEN    -- the table has that for all others
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'the path of the executions must not be empty',
+            HINT = 'Give NULL for all paths without a time of their own.';
     END IF;
     RETURN QUERY
         SELECT x.path, count(*), min(x.ended_at), max(x.ended_at)

@@ -59,20 +59,25 @@ CREATE VIEW noetl.event_log WITH (security_barrier) AS
     SELECT * FROM noetl.event AS e WHERE noetl.may_read(e.execution_id);
 COMMENT ON VIEW noetl.event_log IS 'the event log under the name that the Python project uses; ORDER BY event_id';
 
-CREATE FUNCTION noetl.last_progress(execution_id bigint, step text) RETURNS jsonb
+CREATE FUNCTION noetl.last_progress(execution_id bigint, step text, node_id text DEFAULT NULL) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT e.context || jsonb_build_object('at', e.created_at)
+    -- what an attempt has told counts until the next one
+    SELECT CASE WHEN e.event_type = 'progress' AND jsonb_typeof(e.context) = 'object'
+                THEN e.context || jsonb_build_object('at', e.created_at) END
       FROM (SELECT * FROM noetl.event AS l WHERE l.execution_id = last_progress.execution_id
              ORDER BY l.event_id DESC LIMIT 100) AS e
-     WHERE e.event_type = 'progress' AND e.node_name = last_progress.step AND jsonb_typeof(e.context) = 'object'
+     WHERE (e.node_name = last_progress.step AND e.node_id = coalesce(last_progress.node_id, e.node_id)
+            AND e.event_type IN ('progress', 'step_started', 'step_resumed', 'action_started', 'task_start',
+                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry')
+            OR e.event_type = 'execution_redriven')
        AND (e.meta -> 'ignored') IS NULL
      ORDER BY e.event_id DESC LIMIT 1
     $$;
-COMMENT ON FUNCTION noetl.last_progress(bigint, text) IS
-    'internal: what a step has told of its progress last, if that is among the last 100 events of its execution';
-REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION noetl.last_progress(bigint, text, text) IS
+    'internal: what a step, or the visit of it that has this node_id, has told of the progress of its attempt last, if that is among the last 100 events of its execution';
+REVOKE ALL ON FUNCTION noetl.last_progress(bigint, text, text) FROM PUBLIC;
 
 CREATE FUNCTION noetl.pause_of(execution_id bigint)
     RETURNS TABLE (paused_execution bigint, since timestamptz, until timestamptz, by text, reason text)
@@ -123,16 +128,21 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
             SELECT jsonb_object_agg(s.node_name, jsonb_build_object(
                        'status', s.status, 'visits', s.visits, 'attempts', s.attempts, 'at', s.at))
             FROM (SELECT e.node_name,
-                         (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+                         (array_agg(e.status ORDER BY e.event_id DESC) FILTER (WHERE NOT r.is_report))[1] AS status,
                          greatest(count(DISTINCT e.node_id), 1) AS visits,
-                         count(*) FILTER (WHERE e.event_type = 'action_retry' AND e.current_index IS NULL) + 1 AS attempts,
-                         max(e.created_at) AS at
+                         -- a redrive counts on from the attempts that were made
+                         greatest(1 + count(*) FILTER (WHERE e.event_type IN ('action_retry', 'step_resumed') AND e.current_index IS NULL),
+                                  max(CASE WHEN r.is_report AND e.meta ->> 'attempt' ~ '^[0-9]{1,6}$'
+                                           THEN (e.meta ->> 'attempt')::bigint END)) AS attempts,
+                         max(e.created_at) FILTER (WHERE NOT r.is_report) AS at
                   FROM noetl.event e
+                  CROSS JOIN LATERAL (SELECT e.event_type IN ('action_completed', 'action_error') AS is_report) r
                   WHERE e.execution_id = x.execution_id
-                    AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                         'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                    AND (e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
+                                          'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+                         OR r.is_report AND e.current_index IS NULL)
                     AND (e.meta -> 'ignored') IS NULL
-                  GROUP BY e.node_name) s), '{}'),
+                  GROUP BY e.node_name) s WHERE s.status IS NOT NULL), '{}'),
         'live', coalesce((
             SELECT jsonb_agg(jsonb_build_object('step', l.step, 'state', l.state, 'worker_id', l.worker_id,
                                                 'attempts', l.attempts)
@@ -140,7 +150,7 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                              || l.items ORDER BY l.step, l.visit)
             FROM (SELECT q.node_name AS step, q.status AS state, q.worker_id, q.attempts,
                          CASE WHEN q.status = 'leased'
-                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name)))
+                              THEN jsonb_strip_nulls(jsonb_build_object('progress', noetl.last_progress(q.execution_id, q.node_name, q.node_id)))
                               ELSE '{}'::jsonb END AS items,
                          noetl.visit_of(q.node_id, q.execution_id, q.node_name) AS visit
                   FROM noetl.queue q WHERE q.execution_id = x.execution_id AND q.current_index IS NULL
@@ -153,7 +163,10 @@ CREATE FUNCTION noetl.status_unchecked(execution_id bigint) RETURNS jsonb
                                                              'failed', e.meta -> 'failed')
                                      FROM noetl.event e
                                     WHERE e.execution_id = r.execution_id AND e.node_name = r.step_name
-                                      AND e.result IS NOT NULL AND e.meta ? 'total'
+                                      AND e.result IS NOT NULL
+                                      -- of whoever else counts the event is ignored
+                                      AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                      AND (e.meta -> 'ignored') IS NULL
                                       AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                       AND e.node_id = concat(r.execution_id, ':', r.step_name,
                                               CASE WHEN r.visit > 1 THEN ':' || r.visit END, '[', e.current_index, ']')

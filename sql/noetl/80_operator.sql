@@ -199,9 +199,11 @@ CREATE VIEW noetl.failure WITH (security_barrier) AS
            count(*) AS count, min(x.ended_at) AS first, max(x.ended_at) AS last,
            max(x.execution_id) AS execution_id, min(coalesce(s.error, x.error)) AS example
       FROM noetl.execution AS x
+      -- the step that has ended it: others may have failed before, in an earlier drive or to a handler
       LEFT JOIN LATERAL (SELECT e.node_name AS step, e.error
                            FROM noetl.event AS e
                           WHERE e.execution_id = x.execution_id AND e.event_type = 'step_failed'
+                            AND e.node_name = x.result OPERATOR(pg_catalog.->>) 'failed_step'
                             AND (e.meta -> 'ignored') IS NULL
                           ORDER BY e.event_id DESC LIMIT 1) AS s ON true
      WHERE x.status = 'FAILED' AND noetl.acts_for(x.started_by)
@@ -216,7 +218,11 @@ CREATE FUNCTION noetl.timeline_unchecked(execution_id bigint)
     LANGUAGE sql STABLE STRICT SECURITY DEFINER PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-    WITH log AS (
+    WITH redriven AS (
+        SELECT e.event_id, e.created_at FROM noetl.event AS e
+         WHERE e.execution_id = timeline_unchecked.execution_id AND e.event_type = 'execution_redriven'
+           AND (e.meta -> 'ignored') IS NULL
+    ), log AS (
         SELECT e.event_id, e.node_id, e.node_name, e.current_index, e.created_at, e.status, e.error,
                e.worker_id, e.meta,
                CASE WHEN e.event_type IN ('action_completed', 'task_complete', 'task_completed', 'task_end',
@@ -232,7 +238,7 @@ AS $$
            AND e.event_type IN ('step_started', 'iteration_started', 'loop_iteration', 'action_started', 'task_start',
                                 'action_completed', 'task_complete', 'task_completed', 'task_end',
                                 'action_error', 'action_failed', 'task_error', 'action_retry', 'step_retry',
-                                'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped')
+                                'step_result', 'result', 'step_completed', 'step_end', 'step_failed', 'step_skipped', 'step_resumed')
            AND (e.meta -> 'ignored') IS NULL
            AND NOT (e.event_type = 'action_retry' AND e.worker_id IS NOT NULL)
         UNION ALL
@@ -244,28 +250,43 @@ AS $$
            AND (e.meta -> 'lease_expired') IS NOT NULL AND (e.meta -> 'ignored') IS NULL
            AND NOT EXISTS (SELECT FROM noetl.event AS f
                             WHERE f.execution_id = timeline_unchecked.execution_id AND f.parent_event_id = e.event_id)
+        UNION ALL
+        -- what a redrive has set going again, and is live
+        SELECT r.event_id, l.node_id, l.node_name, l.current_index, r.created_at, NULL, NULL, NULL, NULL, 'redrive'
+          FROM (SELECT * FROM redriven ORDER BY event_id DESC LIMIT 1) AS r
+         CROSS JOIN (SELECT q.event_id, q.node_id, q.node_name, q.current_index FROM noetl.queue AS q
+                      WHERE q.execution_id = timeline_unchecked.execution_id AND q.status <> 'cancelled'
+                     UNION ALL
+                     SELECT n.event_id, concat(n.execution_id, ':', n.step_name, CASE WHEN n.visit > 1 THEN ':' || n.visit END),
+                            n.step_name, NULL
+                       FROM noetl.run AS n WHERE n.execution_id = timeline_unchecked.execution_id) AS l
+         WHERE l.event_id < r.event_id
     ), numbered AS (
         SELECT l.*, 1 + count(*) FILTER (WHERE l.kind = 'end')
                         OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind
                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n,
-               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked
+               bool_or(l.kind = 'end') OVER (PARTITION BY l.node_id) AS worked,
+               row_number() OVER (PARTITION BY l.node_id ORDER BY l.event_id, l.kind) AS place
           FROM log AS l
     ), attempt AS (
         SELECT n.node_id, n.node_name, n.n, min(n.current_index) AS item, min(n.event_id) AS first_event,
-               min(n.created_at + coalesce((n.meta ->> 'delay')::double precision, 0)
-                                  * CASE WHEN n.kind = 'retry' THEN interval '1 s' ELSE interval '0' END)
-                   FILTER (WHERE n.kind IN ('queue', 'retry')) AS queued_at,
+               -- no delay is longer than a year; what a client says need not be a number
+               min(n.created_at + CASE WHEN n.kind = 'retry' AND jsonb_typeof(n.meta -> 'delay') = 'number'
+                                       THEN least((n.meta -> 'delay')::numeric, 31622400)::double precision ELSE 0 END * interval '1 s')
+                   FILTER (WHERE n.kind IN ('queue', 'retry', 'redrive')) AS queued_at,
                min(n.created_at) FILTER (WHERE n.kind = 'start') AS started_at,
                min(n.created_at) FILTER (WHERE n.kind IN ('end', 'close')) AS ended_at,
                (array_agg(n.status ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS status,
                (array_agg(n.error ORDER BY n.event_id) FILTER (WHERE n.kind IN ('end', 'close')))[1] AS error,
                max(n.worker_id) AS worker
           FROM numbered AS n
-         WHERE n.kind <> 'close' OR NOT n.worked
+         WHERE (n.kind <> 'close' OR NOT n.worked)
+           AND (n.kind <> 'redrive' OR n.place > 1)     -- an item of an open iterator may begin later
          GROUP BY n.node_id, n.node_name, n.n
     )
     SELECT a.node_name, noetl.visit_of(a.node_id, timeline_unchecked.execution_id, a.node_name), a.item, a.n::integer,
-           coalesce(a.worker, q.worker_id), a.queued_at,
+           coalesce(a.worker, q.worker_id),
+           coalesce(a.queued_at, (SELECT max(r.created_at) FROM redriven AS r WHERE r.event_id < a.first_event)),
            coalesce(a.started_at, CASE WHEN q.status = 'leased' THEN q.last_heartbeat END),
            a.ended_at, coalesce(a.status, upper(q.status), upper(r.state),
                                 CASE WHEN x.status = 'RUNNING' THEN 'RUNNING' ELSE 'ABANDONED' END), a.error
@@ -299,24 +320,41 @@ CREATE FUNCTION noetl.progress_unchecked(execution_id bigint)
 AS $$
     WITH past AS (
         SELECT e.node_name AS step,
-               (array_agg(e.event_type ORDER BY e.event_id DESC))[1] AS event,
-               (array_agg(e.status ORDER BY e.event_id DESC))[1] AS status,
+               (array_agg(e.event_type ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS event,
+               (array_agg(e.status ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS status,
                greatest(count(DISTINCT e.node_id), 1)::integer AS visits,
-               (count(*) FILTER (WHERE e.event_type = 'action_retry'))::integer + 1 AS attempts,
-               min(e.created_at) AS started_at, max(e.created_at) AS ended_at,
-               (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.error IS NOT NULL))[1] AS error
+               -- a redrive counts on from the attempts that were made
+               greatest(1 + count(*) FILTER (WHERE e.event_type IN ('action_retry', 'step_resumed')),
+                        max(CASE WHEN e.meta ->> 'attempt' ~ '^[0-9]{1,6}$' AND e.event_type IN ('action_completed', 'action_error')
+                                 THEN (e.meta ->> 'attempt')::integer END))::integer AS attempts,
+               min(coalesce(w.started_at, e.created_at)) AS started_at,
+               max(coalesce(w.ended_at, e.created_at)) AS ended_at,
+               (array_agg(e.error ORDER BY e.event_id DESC) FILTER (WHERE e.event_type LIKE 'step_%'))[1] AS error
           FROM noetl.event AS e
+          -- a step that a migration has renamed has the times that it had under its former name
+          LEFT JOIN LATERAL (SELECT min(o.created_at) AS started_at, max(o.created_at) AS ended_at
+                               FROM noetl.event AS o
+                              WHERE e.event_type = 'step_carried' AND o.execution_id = e.execution_id
+                                AND o.node_id = concat(e.execution_id, ':', e.meta ->> 'was',
+                                        right(e.node_id, -length(concat(e.execution_id, ':', e.node_name))))
+                                AND o.event_type IN ('step_started', 'step_completed', 'step_end', 'step_skipped')) AS w ON true
          WHERE e.execution_id = progress_unchecked.execution_id AND e.current_index IS NULL
-           AND e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed',
-                                'step_skipped', 'step_held', 'step_resumed', 'action_retry')
+           AND (e.event_type IN ('step_started', 'step_completed', 'step_end', 'step_failed', 'step_skipped', 'step_held',
+                                 'step_resumed', 'action_retry', 'action_completed', 'action_error')
+                OR e.event_type = 'step_carried' AND e.meta ? 'was')
            AND (e.meta -> 'ignored') IS NULL
          GROUP BY e.node_name
         UNION ALL
+        -- the end, unless it is a step that did something
         SELECT e.node_name, 'step_completed', 'COMPLETED', 1, 1, e.created_at, e.created_at, NULL
           FROM noetl.event AS e
          WHERE e.execution_id = progress_unchecked.execution_id
            AND e.event_type IN ('execution_complete', 'execution_completed', 'execution_end')
            AND (e.meta -> 'ignored') IS NULL AND e.node_name IS NOT NULL
+           AND NOT EXISTS (SELECT FROM noetl.event AS o
+                            WHERE o.execution_id = e.execution_id AND o.node_name = e.node_name
+                              AND o.event_type IN ('step_completed', 'step_end', 'step_skipped')
+                              AND (o.meta -> 'ignored') IS NULL)
     ), live AS (
         SELECT l.step, string_agg(DISTINCT l.state, ', ' ORDER BY l.state) AS state, count(*)::integer AS runs,
                min(l.created_at) AS since
@@ -353,42 +391,69 @@ COMMENT ON FUNCTION noetl.progress(bigint) IS
 CREATE FUNCTION noetl.metrics() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp SET jit = off
-    -- also while the tables have never been analyzed
-    SET enable_seqscan = off SET enable_bitmapscan = off
+    -- an index that leads to the rows, not one with a filter, whatever is known of the tables
+    SET enable_seqscan = off SET enable_bitmapscan = off SET cpu_operator_cost = 1 SET random_page_cost = 0.01
 AS $$
+    -- Ready tasks are in two indexes, by whether they have a key of fairness; each query below names one.
     WITH RECURSIVE kind AS (
-        (SELECT q.node_type, q.priority FROM noetl.queue AS q
-          WHERE q.status = 'queued' ORDER BY q.node_type, q.priority DESC LIMIT 1)
-        UNION ALL
-        SELECT n.* FROM kind AS k
+        SELECT n.node_type, n.priority
+          FROM (VALUES (true)) AS one
          CROSS JOIN LATERAL (
-            (SELECT q.node_type, q.priority, 1 AS o FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority < k.priority
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY node_type, priority DESC LIMIT 1) AS n
+        UNION ALL
+        SELECT n.node_type, n.priority
+          FROM kind AS k
+         CROSS JOIN LATERAL (
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type = k.node_type AND q.priority < k.priority
               ORDER BY q.node_type, q.priority DESC LIMIT 1)
             UNION ALL
-            (SELECT q.node_type, q.priority, 2 FROM noetl.queue AS q
-              WHERE q.status = 'queued' AND q.node_type > k.node_type
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type = k.node_type AND q.priority < k.priority
               ORDER BY q.node_type, q.priority DESC LIMIT 1)
-            ORDER BY o LIMIT 1) AS n0
-         CROSS JOIN LATERAL (SELECT n0.node_type, n0.priority) AS n
-    ), ready AS (
-        SELECT k.node_type AS type, k.priority, c.n, f.created_at
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            UNION ALL
+            (SELECT q.node_type, q.priority FROM noetl.queue AS q
+              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type > k.node_type
+              ORDER BY q.node_type, q.priority DESC LIMIT 1)
+            ORDER BY node_type, priority DESC LIMIT 1) AS n
+    ), queued AS (
+        SELECT k.node_type AS type, k.priority, noetl.type_paused(k.node_type) AS paused,
+               least(c.n, 10000) AS n, c.created_at
           FROM (SELECT * FROM kind LIMIT 200) AS k
-         CROSS JOIN LATERAL (SELECT count(*) AS n
-                               FROM (SELECT FROM noetl.queue AS q
-                                      WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                                      ORDER BY q.queue_id LIMIT 10000) AS q) AS c
-         CROSS JOIN LATERAL (SELECT q.created_at FROM noetl.queue AS q
-                              WHERE q.status = 'queued' AND q.node_type = k.node_type AND q.priority = k.priority
-                              ORDER BY q.queue_id LIMIT 1) AS f
+         CROSS JOIN LATERAL (SELECT sum(p.n) AS n, min(p.created_at) AS created_at
+                               FROM (SELECT count(*) AS n, (array_agg(q.created_at))[1] AS created_at
+                                       FROM (SELECT q.created_at FROM noetl.queue AS q
+                                              WHERE q.status = 'queued' AND q.fair_key IS NULL AND q.node_type = k.node_type AND q.priority = k.priority
+                                              ORDER BY q.node_type, q.priority DESC, q.queue_id LIMIT 10000) AS q
+                                     UNION ALL
+                                     SELECT count(*), (array_agg(q.created_at))[1]
+                                       FROM (SELECT q.created_at FROM noetl.queue AS q
+                                              WHERE q.status = 'queued' AND q.fair_key IS NOT NULL AND q.node_type = k.node_type AND q.priority = k.priority
+                                              ORDER BY q.node_type, q.priority DESC, q.queue_id LIMIT 10000) AS q) AS p) AS c
+    ), ready AS (
+        SELECT * FROM queued WHERE NOT paused
     ), task AS (
         SELECT s.status, (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE (q.status IN ('leased', 'cancelled') OR q.deadline IS NOT NULL) AND q.status = 'leased'
                                    ORDER BY q.lease_until LIMIT 10000) AS l) AS n
           FROM (VALUES ('leased')) AS s (status)
         UNION ALL
-        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT 10000) AS r)
+        SELECT 'retry', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'retry' AND q.available_at IS NOT NULL ORDER BY q.available_at LIMIT 10000) AS r)
         UNION ALL
-        SELECT 'paused', (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r)
+        -- a pause of a type leaves its tasks queued
+        SELECT 'paused', least(10000, (SELECT coalesce(sum(q.n), 0) FROM queued AS q WHERE q.paused)
+                                      + (SELECT count(*) FROM (SELECT FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL ORDER BY q.paused_by LIMIT 10000) AS r))
+        UNION ALL
+        SELECT 'blocked', (SELECT count(*) FILTER (WHERE w.task)
+                             FROM (SELECT s.task FROM noetl.slot AS s WHERE NOT s.held ORDER BY s.name, s.key, s.queue_id LIMIT 10000) AS w)
     ), stat AS (
         SELECT c.relname::text AS name, pg_stat_get_tuples_inserted(c.oid) AS ins,
                pg_stat_get_tuples_updated(c.oid) AS upd, pg_stat_get_tuples_deleted(c.oid) AS del,
@@ -413,7 +478,7 @@ AS $$
                (4, 'noetl_execution_started', 'counter', NULL, 'Executions started since the statistics were reset'),
                (5, 'noetl_task_ready', 'gauge', NULL, 'Tasks that a worker may lease; at most 10000 of each type and priority are counted'),
                (6, 'noetl_task_oldest_age_seconds', 'gauge', 'seconds', 'Age of the first ready task of each type and priority'),
-               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or are paused; at most 10000 of each are counted'),
+               (7, 'noetl_task_in_flight', 'gauge', NULL, 'Tasks that are leased, wait for their next attempt or for a slot of a limit, or are paused; at most 10000 of each are counted'),
                (8, 'noetl_task_enqueued', 'counter', NULL, 'Tasks enqueued since the statistics were reset'),
                (9, 'noetl_task_finished', 'counter', NULL, 'Tasks that have left the queue since the statistics were reset'),
                (10, 'noetl_event_stored', 'counter', NULL, 'Events stored since the statistics were reset'),

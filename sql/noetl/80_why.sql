@@ -93,9 +93,9 @@ AS $$
                        THEN format('the lease ran out %s ago and nobody has taken it back',
                                    noetl.span(clock_timestamp() - task.lease_until))
                        ELSE format('the lease lasts until %s%s', task.lease_until, coalesce(', the timeout ends at ' || task.deadline, '')) END)
-           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', (p.p ->> 'progress')::numeric * 100 || ' %', p.p ->> 'message',
+           || coalesce((SELECT concat(' Progress: ', concat_ws(', ', CASE jsonb_typeof(p.p -> 'progress') WHEN 'number' THEN (p.p -> 'progress')::numeric * 100 || ' %' END, p.p ->> 'message',
                                       noetl.span(clock_timestamp() - (p.p ->> 'at')::timestamptz) || ' ago'), '.')
-                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name) AS p) AS p
+                          FROM (SELECT noetl.last_progress(task.execution_id, task.node_name, task.node_id) AS p) AS p
                          WHERE p.p IS NOT NULL), ''),
            CASE WHEN task.worker_id IS NULL
                 THEN format('If the client is gone: INSERT INTO noetl.event (execution_id, event_type, node_name, node_id, error) '
@@ -223,20 +223,24 @@ CREATE FUNCTION noetl.why_open(run noetl.run)
 AS $$
     WITH child AS (
         SELECT count(*) AS n, count(*) FILTER (WHERE c.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE c.status = 'SCHEDULED') AS scheduled,
                count(*) FILTER (WHERE c.status IN ('FAILED', 'CANCELLED')) AS failed,
-               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest
+               min(c.execution_id) FILTER (WHERE c.status = 'RUNNING') AS oldest,
+               min(c.execution_id) FILTER (WHERE c.status = 'SCHEDULED') AS first_scheduled
           FROM noetl.execution AS c
          WHERE c.parent_execution_id = run.execution_id AND c.parent_event_id = run.event_id
     ), task AS (
-        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued') AS ready,
+        SELECT count(*) AS n, count(*) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS ready,
                count(*) FILTER (WHERE q.status = 'leased') AS leased,
                count(*) FILTER (WHERE q.status = 'retry') AS retry,
                count(*) FILTER (WHERE q.status = 'blocked') AS blocked,
                min(q.queue_id) FILTER (WHERE q.status = 'blocked') AS first_blocked,
-               count(*) FILTER (WHERE q.status = 'paused') AS paused,
-               min(q.queue_id) FILTER (WHERE q.status = 'queued') AS first_ready,
+               count(*) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'paused' OR (q.status = 'queued' AND p.type_paused)) AS first_paused,
+               min(q.queue_id) FILTER (WHERE q.status = 'queued' AND NOT p.type_paused) AS first_ready,
                string_agg(DISTINCT q.worker_id, ', ') FILTER (WHERE q.status = 'leased') AS workers
           FROM noetl.queue AS q
+         CROSS JOIN LATERAL (SELECT noetl.type_paused(q.node_type) AS type_paused) AS p
          WHERE q.execution_id = run.execution_id AND q.node_name = run.step_name AND q.current_index IS NOT NULL
            AND noetl.visit_of(q.node_id, q.execution_id, q.node_name) = run.visit
            AND q.status IN ('queued', 'blocked', 'leased', 'retry', 'paused')
@@ -247,7 +251,10 @@ AS $$
           FROM (VALUES (true)) AS one
           LEFT JOIN LATERAL (SELECT e.meta FROM noetl.event AS e
                               WHERE e.execution_id = run.execution_id AND e.node_name = run.step_name
-                                AND e.result IS NOT NULL AND e.meta ? 'total'
+                                AND e.result IS NOT NULL
+                                -- of whoever else counts the event is ignored
+                                AND e.meta ->> 'total' ~ '^[0-9]{1,9}$' AND e.meta ->> 'done' ~ '^[0-9]{1,9}$'
+                                AND (e.meta -> 'ignored') IS NULL
                                 AND e.event_type IN ('iteration_completed', 'iteration_failed')
                                 AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = run.visit
                                 AND e.event_id > greatest((run.context ->> 'since')::bigint, (run.context ->> 'resumed')::bigint)
@@ -257,30 +264,41 @@ AS $$
         SELECT w.detail, w.hint FROM task
           JOIN noetl.queue AS q ON q.queue_id = task.first_ready
          CROSS JOIN LATERAL noetl.why_queued(q) AS w
+    ), paused AS (
+        SELECT w.detail, w.hint FROM task
+          JOIN noetl.queue AS q ON q.queue_id = task.first_paused
+         CROSS JOIN LATERAL noetl.why_paused(q) AS w LIMIT 1
     )
     SELECT CASE WHEN task.n > 0 THEN format('%s items', items.total - items.done)
-                WHEN child.oldest IS NOT NULL THEN format('child executions: %s running', child.running)
+                WHEN child.running + child.scheduled > 0
+                THEN format('child executions: %s running%s', child.running,
+                            CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END)
                 ELSE 'child executions or items' END,
            concat_ws(' ',
                CASE WHEN items.total IS NOT NULL
                     THEN format('%s of %s items are done, %s of them failed.', items.done, items.total, items.failed) END,
                CASE WHEN child.n > 0
-                    THEN format('Child executions: %s running, %s ended, %s of them failed or cancelled%s.', child.running,
-                                child.n - child.running, child.failed,
+                    THEN format('Child executions: %s running%s, %s ended, %s of them failed or cancelled%s.', child.running,
+                                CASE WHEN child.scheduled > 0 THEN format(', %s waiting to begin', child.scheduled) END,
+                                child.n - child.running - child.scheduled, child.failed,
                                 coalesce('; the oldest that runs is ' || child.oldest, '')) END,
                CASE WHEN task.n > 0 THEN format('Items in flight: %s leased%s, %s ready, %s waiting for the next attempt%s.',
                       task.leased, coalesce(' by ' || left(task.workers, 200), ''), task.ready, task.retry,
                       CASE WHEN task.paused > 0 THEN format(', %s paused', task.paused) ELSE '' END) END,
                CASE WHEN task.blocked > 0 THEN (SELECT format('%s items wait: %s.', task.blocked, b.detail)
                                                   FROM noetl.why_blocked(task.first_blocked) AS b) END,
+               paused.detail,
                CASE WHEN task.leased = 0 THEN queued.detail END),
-           CASE WHEN child.oldest IS NOT NULL THEN format('SELECT * FROM noetl.why(%s);', child.oldest)
-                WHEN task.leased = 0 AND queued.hint IS NOT NULL THEN queued.hint
+           CASE WHEN child.running + child.scheduled > 0
+                THEN format('SELECT * FROM noetl.why(%s);', coalesce(child.oldest, child.first_scheduled))
+                WHEN task.leased = 0 AND (queued.hint IS NOT NULL OR paused.hint IS NOT NULL)
+                THEN coalesce(queued.hint, paused.hint)
                 WHEN task.n = 0 THEN format('Nothing of it is in flight: SELECT * FROM noetl.verify(%s).', run.execution_id) END
       FROM child
      CROSS JOIN task
       LEFT JOIN items ON true
       LEFT JOIN queued ON true
+      LEFT JOIN paused ON true
 $$;
 COMMENT ON FUNCTION noetl.why_open(noetl.run) IS
     'which children or items an open step waits for; part of noetl.why()';
@@ -387,8 +405,19 @@ AS $$
         UNION ALL
         SELECT 0, NULL, lower(x.status), x.ended_at, NULL, NULL,
                format('The execution is over: %s%s.', x.status, coalesce(' (' || left(x.error, 500) || ')', '')),
-               CASE x.status WHEN 'FAILED' THEN format('SELECT * FROM noetl.timeline(%1$s) WHERE error IS NOT NULL; SELECT noetl.redrive(%1$s) has it go on.', x.execution_id)
-                             WHEN 'CANCELLED' THEN format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END
+               nullif(concat_ws('; ', CASE x.status WHEN 'FAILED'
+                                    THEN format('SELECT * FROM noetl.timeline(%s) WHERE error IS NOT NULL', x.execution_id) END,
+                         CASE WHEN x.status NOT IN ('FAILED', 'CANCELLED') THEN NULL
+                              WHEN NOT EXISTS (SELECT FROM noetl.workload AS w WHERE w.execution_id = x.execution_id)
+                              THEN 'It has never begun: start another one.'
+                              WHEN EXISTS (SELECT FROM noetl.event AS e
+                                            WHERE e.execution_id = x.execution_id AND e.event_type = 'execution_compensating'
+                                              AND (e.meta -> 'ignored') IS NULL)
+                              THEN format('What it had completed is undone: start another one, or SELECT noetl.fork(%s, step).', x.execution_id)
+                              WHEN EXISTS (SELECT FROM noetl.execution AS p
+                                            WHERE p.execution_id = x.parent_execution_id AND p.status IN ('RUNNING', 'COMPLETED'))
+                              THEN format('Its parent decides: SELECT * FROM noetl.why(%s).', x.parent_execution_id)
+                              ELSE format('SELECT noetl.redrive(%s) has it go on.', x.execution_id) END), '')
           FROM x WHERE x.status NOT IN ('RUNNING', 'SCHEDULED')
         UNION ALL
         SELECT 0, NULL, 'scheduled', x.started_at, x.run_at, 'its time',

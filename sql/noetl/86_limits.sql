@@ -20,10 +20,17 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'a limit needs a name of 1 to 200 bytes, and a concurrency that is not negative';
     END IF;
     IF set_limit.rate IS NOT NULL THEN
-        per := CASE WHEN per ~ '^[[:alpha:]]' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
-        span := extract(epoch FROM per::interval) * 1000000;
-        IF coalesce((set_limit.rate ->> 'limit')::integer, 0) <= 0 OR coalesce(span, 0) <= 0
-           OR (set_limit.rate ->> 'burst')::integer <= 0 THEN
+        per := CASE WHEN per ~ '^[[:alpha:]]+$' THEN '1 ' || per WHEN per ~ '^[0-9.]+$' THEN per || ' s' ELSE per END;
+        BEGIN
+            span := extract(epoch FROM per::interval) * 1000000;
+            IF coalesce((set_limit.rate ->> 'limit')::integer, 0) <= 0 OR coalesce(span, 0) <= 0
+               OR (set_limit.rate ->> 'burst')::integer <= 0 THEN
+                span := NULL;
+            END IF;
+        EXCEPTION WHEN data_exception THEN
+            span := NULL;
+        END;
+        IF span IS NULL THEN
             RAISE invalid_parameter_value USING MESSAGE = 'a rate needs a limit and a span of time, per, above zero',
                 HINT = 'For example {"limit": 100, "per": "minute", "burst": 10}.';
         END IF;

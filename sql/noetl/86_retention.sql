@@ -669,6 +669,11 @@ BEGIN
             MESSAGE = 'executions are kept for 0 to 1000 years',
             HINT = 'Give the time that they are kept after their end, or NULL for ever.';
     END IF;
+    IF retain.path = '' THEN    -- the table has that for all others
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'the path of the executions must not be empty',
+            HINT = 'Give NULL for all paths without a time of their own.';
+    END IF;
     RETURN QUERY
         SELECT x.path, count(*), min(x.ended_at), max(x.ended_at)
           FROM noetl.expired(-9223372036854775808, 9223372036854775807, '0', NULL,

@@ -43,7 +43,18 @@ static const StateColour state_colours[] = {
 	{"held", "#fbd9d5", "#b3261e"},
 	{"awaiting", "#fde3f1", "#a0246a"},
 	{"paused", "#fdeec2", "#8a6100"},
+	{"blocked", "#fdeec2", "#8a6100"},
 };
+
+/* Returns whether a step has a state; of several, "leased, queued", the first counts. */
+static bool
+has_state(const GraphNode *node, const char *state)
+{
+	size_t		length = strlen(state);
+
+	return node->state && strncmp(node->state, state, length) == 0 &&
+		(node->state[length] == '\0' || node->state[length] == ',');
+}
 
 /* Returns the state of a step in words: "completed, 2 visits, 0.2 s"; or NULL. */
 static char *
@@ -197,7 +208,7 @@ append_mermaid_graph(StringInfo out, const Graph *graph)
 		const char *separator = "    class ";
 
 		for (int i = 0; i < graph->nnodes; i++)
-			if (graph->nodes[i].state && strcmp(graph->nodes[i].state, state_colours[c].state) == 0)
+			if (has_state(&graph->nodes[i], state_colours[c].state))
 			{
 				appendStringInfo(out, "%sn%d", separator, i);
 				separator = ",";
@@ -248,8 +259,8 @@ append_dot_graph(StringInfo out, const Graph *graph)
 			append_dot(out, progress);
 		}
 		appendStringInfoChar(out, '"');
-		for (int c = 0; node->state && c < lengthof(state_colours); c++)
-			if (strcmp(node->state, state_colours[c].state) == 0)
+		for (int c = 0; c < lengthof(state_colours); c++)
+			if (has_state(node, state_colours[c].state))
 				appendStringInfo(out, ", fillcolor=\"%s\", color=\"%s\"",
 								 state_colours[c].fill, state_colours[c].line);
 		appendStringInfoString(out, "];\n");

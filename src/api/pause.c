@@ -5,6 +5,7 @@
  */
 #include "common/common.h"
 
+#include "utils/formatting.h"
 #include "utils/timestamp.h"
 
 #include "api/arguments.h"
@@ -65,6 +66,9 @@ kind_arguments(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the path or the type of tasks must not be empty"),
 				 errhint("Give null for all of them.")));
+	/* as the types of steps are */
+	if (kind.type != NULL)
+		kind.type = asc_tolower(kind.type, strlen(kind.type));
 	return kind;
 }
 

@@ -2,8 +2,9 @@
  * form.c
  *		Forms made from JSON, and JSON made from forms.
  *
- * A field "v:NAME" has the value of a member, "t:NAME" its type: text, choice (of texts),
- * number, boolean or json.  "r:NAME" has the title of a member that the schema requires.
+ * A field "v:NAME" has the value of a member, "t:NAME" its type: text, choice (of texts, or
+ * a text that may be left out), number, boolean or json.  "r:NAME" has the title of a member
+ * that the schema requires.
  * The database reads and writes the JSON.
  */
 #define _GNU_SOURCE
@@ -118,13 +119,20 @@ form_of_schema(Request *request, PQExpBuffer out, const char *schema)
 	return append_inputs(out, db_query(request, form_of_schema_query, 1, schema));
 }
 
+/*
+ * A default with a template is none that a field could have: what a start gives is never
+ * rendered.  Its field is empty, and then not given.
+ */
 static const char form_of_defaults_query[] =
-	"SELECT p.key, CASE jsonb_typeof(p.value) WHEN 'string' THEN 'text' WHEN 'number' THEN 'number'"
+	"SELECT p.key, CASE jsonb_typeof(p.value) WHEN 'string' THEN CASE WHEN p.is_template"
+	" THEN 'choice' ELSE 'text' END WHEN 'number' THEN 'number'"
 	" WHEN 'boolean' THEN 'boolean' ELSE 'json' END,"
-	" CASE jsonb_typeof(p.value) WHEN 'string' THEN p.value #>> '{}'"
-	" ELSE p.value::text END, NULL, false, NULL, NULL"
-	" FROM jsonb_each(CASE jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb ELSE '{}' END) AS p"
-	" LIMIT " MAX_MEMBERS;
+	" CASE WHEN p.is_template THEN '' ELSE p.said END, NULL, false, NULL,"
+	" CASE WHEN p.is_template THEN 'Empty: ' || left(p.said, 1000) END"
+	" FROM (SELECT w.key, w.value, w.value::text ~ '\\{[{%#]' AS is_template,"
+	" CASE jsonb_typeof(w.value) WHEN 'string' THEN w.value #>> '{}' ELSE w.value::text END AS said"
+	" FROM jsonb_each(CASE jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb ELSE '{}' END) AS w"
+	" LIMIT " MAX_MEMBERS ") AS p";
 
 /* Appends a form of defaults whose types show (page.h). */
 int

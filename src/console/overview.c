@@ -195,6 +195,7 @@ static const char failures_query[] =
 	" ORDER BY execution_id DESC LIMIT " FAILURES ") AS x"
 	" LEFT JOIN LATERAL (SELECT e.node_name AS step, e.error FROM noetl.event AS e"
 	" WHERE e.execution_id = x.execution_id AND e.event_type = 'step_failed'"
+	" AND e.node_name = x.result ->> 'failed_step'"
 	" AND (e.meta -> 'ignored') IS NULL ORDER BY e.event_id DESC LIMIT 1) AS s ON true) AS f"
 	" GROUP BY 1, 2, 3 ORDER BY max(f.execution_id) DESC LIMIT 20";
 

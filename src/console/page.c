@@ -154,7 +154,7 @@ page_tag(PQExpBuffer out, const char *status)
 		{" completed started success connected ", "t-ok", "✓"},
 		{" failed error held ", "t-bad", "✗"},
 		{" running leased open ", "t-run", "▶"},
-		{" retry pending waiting awaiting queued scheduled warning paused ", "t-wait", "◷"},
+		{" retry pending waiting awaiting queued blocked scheduled warning paused ", "t-wait", "◷"},
 	};
 	char		word[40] = " ";
 	size_t		length = strcspn(status, ",");

@@ -118,10 +118,14 @@ displace_oldest(Store *store, const LimitKey *key, int64 execution_id)
 	return true;
 }
 
-/* Does what on_limit says of something for which there is no room. */
+/*
+ * Does what on_limit says of something for which there is no room.  Where noetl.set_limit()
+ * lets nothing begin, nothing is displaced for it.
+ */
 static void
-refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
+refuse(Store *store, const LimitBook *state, const LimitWaiter *waiter)
 {
+	const LimitKey *key = &state->key;
 	bool		skip = strcmp(waiter->on_limit, "skip") == 0;
 
 	if (!execution_trylock(waiter->execution_id))
@@ -129,7 +133,8 @@ refuse(Store *store, const LimitKey *key, const LimitWaiter *waiter)
 	if (strcmp(waiter->on_limit, "cancel_oldest") == 0)
 	{
 		limit_make_wait(waiter);
-		(void) displace_oldest(store, key, waiter->execution_id);
+		if (!limit_is_shut(state, waiter))
+			(void) displace_oldest(store, key, waiter->execution_id);
 	}
 	else if (waiter->task)
 		end_task(store, waiter->queue_id, key->name,
@@ -303,7 +308,7 @@ settle_round(Store *store, const LimitKey *key, bool last, bool *paced)
 	while (full && limit_any_impatient() && limit_next_waiter(key, after, true, &waiter))
 	{
 		if (limit_lock_waiter(&waiter))
-			refuse(store, key, &waiter);
+			refuse(store, &state, &waiter);
 		after = waiter.queue_id;
 	}
 	return InvalidTransactionId;

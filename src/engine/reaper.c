@@ -100,6 +100,8 @@ queue_timeout_error(const QueueRow *row)
 	double		seconds = (double) row->queue_timeout / USECS_PER_SEC;
 	TimestampTz asked;
 
+	if (strcmp(row->status, "blocked") == 0)
+		return psprintf("not leased within %.15g seconds: a limit has had no room for it", seconds);
 	if (!store_last_asked(row->node_type, &asked))
 		return psprintf("not leased within %.15g seconds: no worker has asked for tasks of type \"%s\"",
 						seconds, row->node_type);
@@ -133,6 +135,8 @@ reap_lease(Store *store, const QueueRow *due)
 		(void) store_delete_task(store, row.queue_id);
 		return false;
 	}
+	if (row.queue_timeout != 0 && store_keep_back(store, &row))
+		return false;
 	if (row.queue_timeout != 0)
 	{
 		row.attempts++;			/* the lease that did not come */

@@ -667,6 +667,13 @@ terms_of(const LimitBook *state, const LimitWaiter *waiter)
 	return state->has_rule ? &state->rule : &waiter->terms;
 }
 
+/* Does a limit let nothing begin (store/limit.h)? */
+bool
+limit_is_shut(const LimitBook *state, const LimitWaiter *waiter)
+{
+	return terms_of(state, waiter)->concurrency == 0;
+}
+
 /* Is a rate counted in noetl.limit_pace (store/limit.h)? */
 bool
 limit_is_paced(const LimitBook *state, const LimitWaiter *waiter)

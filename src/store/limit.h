@@ -194,6 +194,8 @@ extern void limit_read_waiter(int64 queue_id, int ordinal, LimitKey *key,
 							  LimitWaiter *waiter);
 /* Is a rate counted in noetl.limit_pace, for what waits? */
 extern bool limit_is_paced(const LimitBook *state, const LimitWaiter *waiter);
+/* Does a limit let nothing begin, as with noetl.set_limit(name, 0)? */
+extern bool limit_is_shut(const LimitBook *state, const LimitWaiter *waiter);
 /* Has a limit room for what waits?  *due: when to ask again because of the rate; or 0. */
 extern bool limit_has_room(struct Store *store, LimitBook *state, const LimitWaiter *waiter,
 						   TimestampTz now, TimestampTz *due);

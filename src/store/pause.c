@@ -238,9 +238,9 @@ in_force(const PauseRule *rule)
 	return rule->until == 0 || rule->until > GetCurrentTimestamp();
 }
 
-/* Returns whether a rule without a path names the type of a task. */
-bool
-store_type_paused(const char *type)
+/* Returns the rule without a path that names the type of a task; 0: none. */
+static int64
+find_type_rule(const char *type)
 {
 	ListCell   *lc;
 
@@ -251,9 +251,16 @@ store_type_paused(const char *type)
 
 		if (rule->kind.path == NULL &&
 			(rule->kind.type == NULL || strcmp(rule->kind.type, type) == 0) && in_force(rule))
-			return true;
+			return rule->pause_id;
 	}
-	return false;
+	return 0;
+}
+
+/* Returns whether a rule without a path names the type of a task. */
+bool
+store_type_paused(const char *type)
+{
+	return find_type_rule(type) != 0;
 }
 
 /* Returns the rule for tasks of a path that a task falls under; 0: none. */
@@ -349,6 +356,40 @@ pause_row(TupleTableSlot *new, int64 pause_id)
 		slot_set_null(new, QUEUE_COL_DEADLINE);
 		slot_set_null(new, QUEUE_COL_LEASE_UNTIL);
 	}
+}
+
+/*
+ * Has the wait of a task for its first lease, whose time has come, stand still if a pause
+ * keeps the task back (store/pause.h).
+ */
+bool
+store_keep_back(Store *store, const QueueRow *row)
+{
+	int64		pause_id = store_pause_of(store, row->execution_id, row->node_type);
+	StoreTable *table = store_table(store, REL_QUEUE);
+	TupleTableSlot *new;
+
+	if (pause_id == 0 && store_type_paused(row->node_type))
+	{
+		(void) GetCurrentTransactionId();
+		store_refresh_pauses();
+		pause_id = find_type_rule(row->node_type);
+	}
+	if (pause_id == 0 || !queue_lock_row(store, row->queue_id))
+		return false;
+	new = queue_new_version(table);
+	if (strcmp(row->status, "queued") == 0)
+		pause_row(new, pause_id);
+	else
+	{
+		/* it keeps its place among those that wait for a slot */
+		TimestampTz until = GetCurrentTimestamp() + row->queue_timeout;
+
+		queue_set_time(new, QUEUE_COL_DEADLINE, until);
+		queue_set_time(new, QUEUE_COL_LEASE_UNTIL, until);
+	}
+	queue_write_version(store, table);
+	return true;
 }
 
 /* Makes the new version of a paused row ready, or blocked, behind all ready rows. */

@@ -51,6 +51,13 @@ extern bool store_type_paused(const char *type);
  */
 extern int64 store_pause_of(Store *store, int64 execution_id, const char *type);
 
+/*
+ * Has the wait of a task for its first lease, whose time has come, stand still if a pause
+ * keeps the task back, which is locked; returns whether one does.  Rows of a type that a
+ * rule without a path names are paused only then.
+ */
+extern bool store_keep_back(Store *store, const QueueRow *row);
+
 /* ---- pauses begin and end ---- */
 
 /*

@@ -331,6 +331,13 @@ stop_worker_process(Child *child)
 	child_kill(child);
 }
 
+/* Tells whether an execution is over; one that waits for a slot of a limit is SCHEDULED. */
+static bool
+is_over(const char *status)
+{
+	return strcmp(status, "RUNNING") != 0 && strcmp(status, "SCHEDULED") != 0;
+}
+
 /* Shows an execution until it ends; returns its status, to be freed, or NULL. */
 static char *
 follow(const char *execution, Child *worker)
@@ -347,8 +354,7 @@ follow(const char *execution, Child *worker)
 
 		if (steps != NULL && !options.quiet)
 			show_steps(&display, steps);
-		if (steps != NULL && PQntuples(result) == 1 &&
-			strcmp(PQgetvalue(result, 0, 0), "RUNNING") != 0)
+		if (steps != NULL && PQntuples(result) == 1 && is_over(PQgetvalue(result, 0, 0)))
 			status = xstrdup(PQgetvalue(result, 0, 0));
 		PQclear(steps);
 		PQclear(result);

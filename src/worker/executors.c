@@ -215,5 +215,7 @@ choose_types(void)
 		return NULL;
 	}
 	sb_str(&array, "}");
+	if (array.len == 2)
+		log_line(LOG_ALWAYS, "there is no task type in --types");
 	return array.data;
 }

@@ -42,6 +42,13 @@ type_of(const char *p)
 	return found != NULL ? letters[found - first] : 'n';
 }
 
+/* Tells whether a path is that of an environment variable, whose value is text. */
+static bool
+is_variable(const char *path)
+{
+	return strncmp(path, "env.", 4) == 0;
+}
+
 /* Adds a field. */
 static void
 add_field(Walk *walk, const char *p, const char *end)
@@ -54,7 +61,8 @@ add_field(Walk *walk, const char *p, const char *end)
 	sb_reset(&walk->text);
 	if (type == 's')
 		(void) json_read_string(p, &walk->text);
-	else if (type != '0' && (walk->deep || strchr("oa", type) == NULL))
+	else if (type != '0' && (walk->deep || strchr("oa", type) == NULL ||
+							 (walk->wanted == 2 && is_variable(walk->path.data))))
 		sb_add(&walk->text, p, (size_t) (end - p));
 	add_netstring(walk->fields, walk->label.data, walk->label.len);
 	add_netstring(walk->fields, walk->text.data, walk->text.len);

@@ -336,6 +336,7 @@ static OutcomeKind
 lost_python(Task *task, Interpreter *python, Outcome *out)
 {
 	Child	   *child = &python->child;
+	Outcome		reason = {0};
 
 	if (!child_reap(child, false))
 	{
@@ -348,11 +349,12 @@ lost_python(Task *task, Interpreter *python, Outcome *out)
 	if (child->pid != 0)
 		return outcome_fail(out, "the task broke the channel between the python process and the worker");
 	finish_output(task, python);
-	sb_printf(&out->error, "the python process %s", child_fate(child));
+	sb_printf(&reason.error, "the python process %s", child_fate(child));
 	if (python->err_log.last_len > 0)
-		outcome_quote(out, ": ", python->err_log.last, python->err_log.last_len, QUOTE_END);
-	out->kind = OUTCOME_FAILED;
-	return out->kind;
+		outcome_quote(&reason, ": ", python->err_log.last, python->err_log.last_len, QUOTE_END);
+	outcome_fail(out, "%s", reason.error.data);
+	outcome_free(&reason);
+	return OUTCOME_FAILED;
 }
 
 /* Executes one task in the interpreter of its playbook. */

@@ -85,7 +85,7 @@ make_environment(const Task *task)
 		const char *name = field->path + strlen("env.");
 
 		if (field->depth != 2 || strncmp(field->path, "env.", 4) != 0 ||
-			strchr("snb", field->type) == NULL ||
+			strchr("snboa", field->type) == NULL ||
 			name[0] == '\0' || strchr(name, '=') != NULL)
 			continue;
 		env[n++] = name;

@@ -385,6 +385,25 @@ SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE status = 'RU
 SELECT count(*) FROM noetl.slot;
 DELETE FROM noetl.queue;
 
+-- Where nothing may begin, what is under way goes on: nothing is displaced for what could not begin.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: limits/shut
+limits: [{name: shut, concurrency: 2, on_limit: cancel_oldest}]
+workflow: [{step: one, type: limits_shut, limits: [{name: shut_task, concurrency: 2, on_limit: cancel_oldest}]}]
+$$) IS NOT NULL AS registered;
+SELECT noetl.execute('limits/shut') > 0 AS started FROM generate_series(1, 2);
+SELECT noetl.set_limit('shut', 0);
+SELECT noetl.execute('limits/shut') > 0 AS started;
+SELECT status, error FROM noetl.execution WHERE path = 'limits/shut' ORDER BY execution_id;
+SELECT noetl.set_limit('shut'), noetl.set_limit('shut_task', 0);
+SELECT noetl.enqueue_next() >= 0 AS began;
+SELECT x.status, q.status, x.error FROM noetl.execution AS x LEFT JOIN noetl.queue AS q USING (execution_id) WHERE x.path = 'limits/shut' ORDER BY 1, 2;
+SELECT noetl.unset_limit('shut_task'), noetl.unset_limit('shut');
+SELECT * FROM pg_temp.wrong();
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'limits/shut';
+
 -- Whoever uses a name that others use, too, displaces nothing of theirs, and waits.
 CREATE ROLE limits_one;
 CREATE ROLE limits_other;

@@ -117,3 +117,33 @@ $$) WHERE severity = 'error';
 -- The tests that follow lease whatever is ready.
 SELECT count(*) FROM noetl.cancel_all('wait/step', dry_run => false);
 DROP FUNCTION pass_time, tasks;
+
+-- While a type is paused the time stands still, and begins anew when the pause is over; so does that of
+-- a task that waits for a slot of a limit.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: queue_timeout/paused
+workflow:
+- {step: start, next: [one, other]}
+- {step: one, type: paused_type, code: x, queue_timeout: 0.5, limits: [{name: queue_timeout, concurrency: 1}]}
+- {step: other, type: paused_type, code: x, queue_timeout: 0.5, limits: [{name: queue_timeout, concurrency: 1}]}
+$$) > 0 AS registered;
+SELECT noetl.pause_tasks(type => 'paused_type', reason => 'the gateway is down') > 0 AS paused;
+SELECT noetl.execute('queue_timeout/paused') AS e \gset
+SELECT pg_sleep(0.6);
+SELECT noetl.enqueue_next() AS ready;
+SELECT count(*) AS left, bool_or(status = 'paused') AS paused FROM noetl.queue WHERE execution_id = :e;
+SELECT state, substring(detail FROM '^.* paused') AS detail FROM noetl.why(:e) ORDER BY 1;
+SELECT pg_sleep(0.6);
+SELECT noetl.enqueue_next() AS ready;
+SELECT status FROM noetl.execution WHERE execution_id = :e;
+SELECT x.status, v.* FROM noetl.execution AS x, noetl.verify(x.execution_id) AS v WHERE x.execution_id = :e;
+SELECT noetl.resume_tasks(type => 'paused_type') AS resumed;
+SELECT noetl.enqueue_next() >= 0 AS ready;
+SELECT status, deadline > clock_timestamp() AS time_runs, count(*) FROM noetl.queue WHERE execution_id = :e GROUP BY 1, 2 ORDER BY 1;
+SELECT count(*) FROM noetl.lease('tester', 1, '1 min', '{paused_type}');
+SELECT pg_sleep(0.6);
+SELECT noetl.enqueue_next() AS ready;
+SELECT status, regexp_replace(error, 'step \w+', 'step …') AS error FROM noetl.execution WHERE execution_id = :e;
+SELECT count(noetl.complete(queue_id, '{}', 'tester')) AS done FROM noetl.queue WHERE execution_id = :e;

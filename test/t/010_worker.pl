@@ -167,6 +167,10 @@ command_fails_like(
 	qr/unknown task type "cobol"/,
 	'a type it cannot execute is refused');
 command_fails_like(
+	[ 'noetl-worker', '--connect', $connection, '--types', ' , ' ],
+	qr/there is no task type in --types/,
+	'a list without a type is refused');
+command_fails_like(
 	[ 'noetl-worker', '--once', '--connect', 'host=/nonexistent', '--wait-for-server', '1' ],
 	qr/could not connect to the broker/,
 	'no server, no worker');
@@ -320,6 +324,8 @@ like(outcome($job{raises}, "result ->> 'traceback'", 'action_error'),
 	qr/line 2, in divide\n\s+return 1 \/ x/, 'with a traceback that shows the code');
 is(outcome($job{exits}, 'error', 'action_error'),
 	'the python process exited with code 7', 'the end of the interpreter');
+is(outcome($job{exits}, 'result', 'action_error'),
+	'{"error": "the python process exited with code 7", "status": "error"}', 'which is in the result, too');
 is(outcome($job{hangs}, 'error', 'action_error'),
 	'timed out after 1 seconds', 'a timeout');
 is(outcome($job{hangs}, "meta ->> 'kind'", 'step_failed'),

@@ -107,4 +107,10 @@ my $own = execute_step("tool: shell\nenv: {NOETL_STEP: own}\ncommand: 'printf \"
 drain('-t', 'shell');
 is(result_of($own, $stdout), 'own', 'what a task sets wins');
 
+# Values that are no text.
+my $json = execute_step("tool: shell\nenv: {MAP: {a: [1, 'x']}, LIST: [null, 2.5], NONE: null, EMPTY: {}, TEXT: '{{ data.m }}'}\ndata: {m: {b: true}}\n"
+	  . "command: 'printf \"%s|%s|%s|%s|%s\" \"\$MAP\" \"\$LIST\" \"\${NONE-unset}\" \"\$EMPTY\" \"\$TEXT\"'\n");
+drain('-t', 'shell');
+is(result_of($json, $stdout), '{"a": [1, "x"]}|[null, 2.5]|unset|{}|{"b": true}', 'a map or a list is its JSON, null is no variable');
+
 done_testing();

@@ -83,6 +83,19 @@ is(sql("SELECT status FROM noetl.execution WHERE execution_id = $failed"), 'COMP
 my $endless = execute_step("tool: shell\ncommand: sleep 98762\n");
 says([ 'cancel', $endless ], 0, qr/^cancelled$/, 'cancel');
 
+# an execution that waits for a slot of a limit is not over
+append_to_file("$directory/turn.yaml", <<'EOT');
+apiVersion: noetl.io/v1
+kind: Playbook
+path: desk/turn
+limits: [{name: desk, concurrency: 1}]
+workflow:
+- {step: start, tool: shell, command: echo turn, next: end}
+- {step: end, result: "{{ start.stdout }}"}
+EOT
+sql("SELECT noetl.register(pg_read_file('$directory/turn.yaml')), noetl.execute('desk/turn')");
+says([ 'run', "$directory/turn.yaml" ], 0, qr/^"turn\\n"$/, 'run of a playbook that has to wait for its turn');
+
 # wrong usage
 says($_, 2, qr/^noetl: .*\nTry "noetl --help" for more information\.$/m, "wrong usage: @$_")
   foreach [], ['ps', 1], ['show'], ['show', 'x1'], ['retry', 1, 2, 3], ['dance'], ['signal', 5];

@@ -73,6 +73,26 @@ foreach my $case (@cases)
 	my @fields = map { substr($_, 0, 20) =~ s/[^ -~]/./gr } @{ $case->[0] };
 	is(started(@{ $case->[0] }), $case->[1], "a start with the fields @fields");
 }
+# What a browser sends of a form that nobody has touched starts what noetl.execute() starts: a
+# default with a template is not taken for a value.
+sql('SET ROLE ann; SELECT noetl.register($y$apiVersion: noetl.io/v1
+kind: Playbook
+metadata: {path: templated}
+workload: {text: "a {b}", twice: "{{ number * 2 }}", word: "{% if number %}yes{% endif %}", deep: {list: ["{{ text }}"]}, number: 3, none: null}
+workflow:
+- {step: end}
+$y$)');
+my ($form) = get($ann, '/playbook?path=templated')->{content} =~ m{(<form class="card" method="post" action="/start">.*?</form>)}s;
+my @sent = map { my ($name, $value) = @$_; $value =~ s/&quot;/"/g; ($name => $value) }
+  (map { [ /name="([^"]*)"/, /value="([^"]*)"/ ? $1 : '' ] } $form =~ /<input [^>]*>/g),
+  (map { [ /name="([^"]*)"/, />\n?(.*)$/s ] } $form =~ m{<textarea ([^>]*>.*?)</textarea>}gs);
+my ($untouched) = (post($ann, '/start', \@sent)->{headers}{location} // '') =~ m{/execution/(\d+)$};
+my $by_sql = sql("SET ROLE ann; SELECT noetl.execute('templated')");
+is(sql("SELECT data FROM noetl.workload WHERE execution_id = $untouched"), sql("SELECT data FROM noetl.workload WHERE execution_id = $by_sql"),
+	'an untouched form has the defaults rendered');
+like($form, qr/Empty: \{\{ number \* 2 \}\}/, 'and says what a field is when it is empty');
+like($form, qr/name="v:text" value="a \{b\}"/, 'braces alone are text');
+
 my %many = map { ("v:f$_" => $_) } 1 .. 300;
 is(sql("SELECT count(*) FROM jsonb_object_keys('" . started(map { $_ => $many{$_} } sort keys %many) . "')"), 301, 'a form of three hundred fields');
 
