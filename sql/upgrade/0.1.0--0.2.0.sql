@@ -45,6 +45,8 @@ CREATE TEMPORARY TABLE noetl_partition AS
     SELECT c.oid::pg_catalog.regclass AS leaf, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bounds
       FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
      WHERE i.inhparent = 'noetl.event'::pg_catalog.regclass;
+CREATE TEMPORARY TABLE noetl_terminal AS
+    SELECT i.inhrelid AS index FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = 'noetl.event_terminal_idx'::pg_catalog.regclass;
 ALTER TABLE noetl.event ALTER execution_id DROP DEFAULT;
 DO LANGUAGE plpgsql $$
 DECLARE
@@ -146,7 +148,7 @@ DECLARE
 BEGIN
     FOR part IN SELECT * FROM pg_temp.noetl_partition LOOP
         FOR index IN SELECT i.indexrelid FROM pg_catalog.pg_index AS i
-            WHERE i.indrelid = part.leaf AND i.indisunique AND NOT i.indisprimary LOOP
+            WHERE i.indrelid = part.leaf AND i.indexrelid IN (SELECT t.index FROM pg_temp.noetl_terminal AS t) LOOP
             EXECUTE pg_catalog.format('DROP INDEX %s', index);
         END LOOP;
         EXECUTE pg_catalog.format('CREATE UNIQUE INDEX ON %s (execution_id, (coalesce(meta -> ''drive'', ''1''::pg_catalog.jsonb)))
@@ -254,3 +256,4 @@ DROP TABLE pg_temp.noetl_object;
 DROP TABLE pg_temp.noetl_initial;
 DROP TABLE pg_temp.noetl_given;
 DROP TABLE pg_temp.noetl_partition;
+DROP TABLE pg_temp.noetl_terminal;

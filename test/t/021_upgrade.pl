@@ -74,6 +74,8 @@ sql(q{
 	ALTER TABLE noetl.run ADD COLUMN mine text DEFAULT 'x';
 	ALTER TABLE noetl.queue ADD COLUMN mine text DEFAULT 'x', ADD COLUMN yours text DEFAULT 'y';
 	CREATE INDEX mine_idx ON noetl.queue (mine);
+	CREATE UNIQUE INDEX mine_event_idx ON noetl.event_default (event_id, execution_id);
+	ALTER TABLE noetl.event_default ADD CONSTRAINT mine_unique UNIQUE (execution_id, created_at, event_id);
 });
 sql('CREATE TABLE noetl.event_early PARTITION OF noetl.event FOR VALUES FROM (0) TO (1000)');
 $node->psql('upgraded', "SET session_replication_role = replica;\n$data", on_error_stop => 1);
@@ -113,7 +115,8 @@ my $catalogs = q{
 sql(q{SELECT noetl.register('{"path": "first", "workflow": [{"step": "start"}]}')}, 'fresh');
 my %new = map { $_ => 1 } split /\n/, sql($catalogs, 'fresh');
 my %upgraded = map { $_ => 1 } split /\n/, sql($catalogs);
-is(join("\n", grep { !$new{$_} && !/event_early/ } sort keys %upgraded), '', 'an upgraded database has nothing that a new one has not');
+is(join(' ', sort map { /^index .*(mine_\w+)/ } keys %upgraded), 'mine_event_idx mine_unique', 'unique indexes of a user stay');
+is(join("\n", grep { !$new{$_} && !/event_early|mine_(?:event_idx|unique)/ } sort keys %upgraded), '', 'an upgraded database has nothing that a new one has not');
 is(join("\n", grep { !$upgraded{$_} } sort keys %new), '', 'and lacks nothing that a new one has');
 
 is(sql(q{SELECT count(*) FROM noetl.partitions()}), '2', 'partitions that were made stay');
