@@ -111,5 +111,10 @@ $node->command_ok([ 'timeout', '60', @announced ], 'a worker whose role has row 
 is($node->safe_psql('postgres', q{SELECT count(*) FROM noetl.event WHERE event_type = 'action_started'
 	AND execution_id = (SELECT max(execution_id) FROM noetl.execution)}), '1', 'and logs that it has begun');
 
+# With --once it has to see whether anything is left.
+$node->safe_psql('postgres', 'REVOKE SELECT ON noetl.queue FROM worker');
+$node->command_fails_like([ 'timeout', '60', @announced ], qr/^[^\n]*executes[^\n]*\n[^\n]*could not look into the queue: permission denied for table queue\n$/,
+	'a worker that may not see the queue says so once, and ends');
+
 $node->stop;
 done_testing();
