@@ -47,7 +47,8 @@ step "what the build needs is installed" "$builder" '
     apt-get update -q && apt-get install -qy --no-install-recommends dpkg-dev lintian
     cd /root/build/noetl && apt-get build-dep -qy --no-install-recommends ./'
 step "the packages are built" "$builder" '
-    cd /root/build/noetl && pg_buildext updatecontrol && dpkg-buildpackage -us -uc -b'
+    cd /root/build/noetl && pg_buildext updatecontrol && dpkg-buildpackage -us -uc -b
+    dpkg-deb -f ../noetl-console_*.deb Recommends | grep -w graphviz'
 step "lintian finds nothing" "$builder" '
     cd /root/build && lintian --allow-root --fail-on error,warning --tag-display-limit 0 noetl_*.changes'
 

@@ -22,7 +22,8 @@ PG_FUNCTION_INFO_V1(noetl_playbook_transitions);
 
 /*
  * Returns the compiled playbook that the arguments (catalog_id, digest) name, and
- * its parsed document, if payload is not NULL.  Returns NULL when there is none.
+ * its parsed document, if payload is not NULL.  Returns NULL when there is none, and when this
+ * version cannot compile it.
  */
 static const Playbook *
 playbook_argument(FunctionCallInfo fcinfo, JsonbValue *payload)
@@ -33,7 +34,7 @@ playbook_argument(FunctionCallInfo fcinfo, JsonbValue *payload)
 	if (document == NULL)
 		return NULL;
 	json_from_jsonb(document, payload);
-	return playbook_get(catalog_id);
+	return playbook_try(catalog_id);
 }
 
 /* Reads the member of a document that is there under one of two names. */

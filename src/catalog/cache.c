@@ -46,7 +46,7 @@ static uint64 use_count = 0;
 
 static void create_cache(void);
 static void remember_description(CacheEntry *entry);
-static Playbook *load_playbook(int64 catalog_id, bool *own);
+static Playbook *load_playbook(int64 catalog_id, bool *own, bool raise);
 static void drop_entry(CacheEntry *entry);
 static void drop_stale(void);
 static void make_room(void);
@@ -55,9 +55,12 @@ static void transaction_ended(XactEvent event, void *arg);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id,
 								 SubTransactionId parent, void *arg);
 
-/* Returns the compiled playbook of a catalog row; raises when there is none. */
-Playbook *
-playbook_get(int64 catalog_id)
+/*
+ * Returns the compiled playbook of a catalog row; raises when there is no row.  When it does
+ * not compile: raises, or returns NULL.
+ */
+static Playbook *
+find_playbook(int64 catalog_id, bool raise)
 {
 	CacheEntry *entry;
 	Playbook   *playbook;
@@ -70,7 +73,9 @@ playbook_get(int64 catalog_id)
 	entry = hash_search(cache, &catalog_id, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		playbook = load_playbook(catalog_id, &own);
+		playbook = load_playbook(catalog_id, &own, raise);
+		if (playbook == NULL)
+			return NULL;
 		make_room();
 		entry = hash_search(cache, &catalog_id, HASH_ENTER, NULL);
 		MemoryContextSetParent(playbook->context, cache_context);
@@ -82,6 +87,20 @@ playbook_get(int64 catalog_id)
 	entry->transaction = transaction_count;
 	entry->used = ++use_count;
 	return entry->playbook;
+}
+
+/* Returns the compiled playbook of a catalog row (catalog/catalog.h). */
+Playbook *
+playbook_get(int64 catalog_id)
+{
+	return find_playbook(catalog_id, true);
+}
+
+/* The same; NULL when it does not compile (catalog/catalog.h). */
+Playbook *
+playbook_try(int64 catalog_id)
+{
+	return find_playbook(catalog_id, false);
 }
 
 /* Keeps path and version of a new entry's row. */
@@ -144,9 +163,12 @@ compile_registered(const char *content, int length, MemoryContext parent, List *
 	return playbook;
 }
 
-/* Reads and compiles a catalog row; raises when it is missing or does not compile. */
+/*
+ * Reads and compiles a catalog row; raises when it is missing.  When it does not compile:
+ * raises, or returns NULL.
+ */
 static Playbook *
-load_playbook(int64 catalog_id, bool *own)
+load_playbook(int64 catalog_id, bool *own, bool raise)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch;
@@ -166,12 +188,12 @@ load_playbook(int64 catalog_id, bool *own)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("playbook with catalog_id " INT64_FORMAT " does not exist",
 						catalog_id),
-				 errhint("Register the playbook again, or end its executions with noetl.cancel().")));
+				 errhint("Restore the rows of noetl.catalog.")));
 	playbook = compile_registered(content, length, caller, &issues);
 	foreach(cell, issues)
 		if (issue == NULL && ((PlaybookIssue *) lfirst(cell))->severity == ISSUE_ERROR)
 			issue = lfirst(cell);
-	if (playbook == NULL)
+	if (playbook == NULL && raise)
 		ereport(ERROR,
 				(errcode(issue ? issue->sqlerrcode : ERRCODE_DATA_CORRUPTED),
 				 errmsg("playbook with catalog_id " INT64_FORMAT " cannot be compiled",
@@ -179,8 +201,11 @@ load_playbook(int64 catalog_id, bool *own)
 				 issue ? errdetail("Line %d, column %d: %s.", issue->line,
 								   issue->column, issue->message) : 0,
 				 errhint("It was registered by another version of noetl; register a corrected one.")));
-	playbook->catalog_id = catalog_id;
-	broker_prepare(playbook);
+	if (playbook != NULL)
+	{
+		playbook->catalog_id = catalog_id;
+		broker_prepare(playbook);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	return playbook;

@@ -98,6 +98,9 @@ extern bool catalog_grant_execute(text *path, Oid role, bool grant);
  */
 extern Playbook *playbook_get(int64 catalog_id);
 
+/* The same; returns NULL when the playbook does not compile, for who looks at many of them. */
+extern Playbook *playbook_try(int64 catalog_id);
+
 /* Returns whether the session's cache has a playbook, so that playbook_get() cannot fail. */
 extern bool playbook_is_cached(int64 catalog_id);
 

@@ -93,6 +93,7 @@ create_cache(void)
 											  ALLOCSET_SMALL_SIZES);
 		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 	}
+	cache = NULL;				/* should one of the next lines raise */
 	MemoryContextReset(cache_context);
 	cached_relation = get_relname_relid("catalog_path", get_namespace_oid("noetl", false));
 	control.keysize = sizeof(int64);

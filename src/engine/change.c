@@ -22,6 +22,7 @@
 
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -87,6 +88,34 @@ event_word(TriggerEvent event)
 		TRIGGER_FIRED_BY_UPDATE(event) ? "UPDATE" : "DELETE";
 }
 
+/* Returns whether a trigger carries out the same rule as another one of its table. */
+static bool
+is_of_same_rule(const Trigger *other, const Trigger *trigger)
+{
+	return other->tgfoid == trigger->tgfoid && other->tgnargs == 1 &&
+		strcmp(other->tgargs[0], trigger->tgargs[0]) == 0;
+}
+
+/*
+ * Returns whether statement triggers hear of the change that a row trigger was fired for.  It is
+ * there for replicas, which fire no statement triggers, and fires in other sessions when somebody
+ * has disabled and enabled all triggers of the table.
+ */
+static bool
+is_heard_of(const TriggerData *data)
+{
+	const TriggerDesc *triggers = data->tg_relation->trigdesc;
+
+	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) || data->tg_trigger->tgnargs != 1 ||
+		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return false;
+	for (int i = 0; i < triggers->numtriggers; i++)
+		if (!TRIGGER_FOR_ROW(triggers->triggers[i].tgtype) &&
+			is_of_same_rule(&triggers->triggers[i], data->tg_trigger))
+			return true;
+	return false;
+}
+
 /*
  * Finds the columns that an UPDATE is about.  A trigger with transition tables cannot
  * have a list of columns; the row trigger of the same rule has it.
@@ -100,9 +129,7 @@ find_watched(Firing *firing, const TriggerData *data)
 	{
 		const Trigger *other = &triggers->triggers[i];
 
-		if (other->tgfoid != data->tg_trigger->tgfoid || other->tgnattr == 0 ||
-			other->tgnargs != 1 ||
-			strcmp(other->tgargs[0], data->tg_trigger->tgargs[0]) != 0)
+		if (other->tgnattr == 0 || !is_of_same_rule(other, data->tg_trigger))
 			continue;
 		firing->nwatched = other->tgnattr;
 		firing->watched = memcpy(palloc(sizeof(int16) * other->tgnattr), other->tgattr,
@@ -416,6 +443,8 @@ noetl_change_fired(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("noetl.change_fired() may only be a trigger that noetl.on_change() has made")));
+	if (is_heard_of(data))
+		return PointerGetDatum(NULL);
 	firing = (Firing *) fcinfo->flinfo->fn_extra;
 	if (firing == NULL)
 	{

@@ -44,11 +44,19 @@ role_check_save(Oid role)
 				 errhint("start executions as an ordinary role, or set noetl.superuser_saves in postgresql.conf")));
 }
 
+/* Returns whether an oid is that of a role. */
+static bool
+is_role(Oid oid)
+{
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(oid));
+}
+
 /*
  * Returns the role that started an execution, by its execution_start.  The oid
  * and the name differ when the role was renamed, or the log restored in another
- * cluster: the one that is a role counts; when both are, the row of the
- * execution decides (in_row, or InvalidOid); raises when that says neither.
+ * cluster, where the oid may be anybody's.  The name counts if the oid is no role;
+ * when both are, or the name is none, the row of the execution decides (in_row, or
+ * InvalidOid); raises when that does not say it.
  */
 Oid
 engine_started_by(const Event *start, Oid in_row)
@@ -64,16 +72,17 @@ engine_started_by(const Event *start, Oid in_row)
 				 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
 						start->execution_id),
 				 errdetail("The meta of its execution_start event names no role.")));
-	if (!OidIsValid(named) || named == oid)
+	if (start->started_by == NULL || named == oid || (!OidIsValid(named) && !is_role(oid)))
 		return oid;
-	if (!OidIsValid(oid) || !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(oid)))
+	if (!OidIsValid(oid) || !is_role(oid))
 		return named;
-	if (in_row == oid || in_row == named)
+	if (in_row == oid || (OidIsValid(in_row) && (in_row == named || !OidIsValid(named))))
 		return in_row;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the log of execution " INT64_FORMAT " does not say who started it",
 					start->execution_id),
 			 errdetail("Its execution_start event names the role \"%s\" and the oid of the role \"%s\".",
-					   start->started_by, GetUserNameFromId(oid, true))));
+					   start->started_by, GetUserNameFromId(oid, true)),
+			 errhint("Insert a row into noetl.execution that says it, and rebuild the execution.")));
 }

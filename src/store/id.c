@@ -128,12 +128,9 @@ reserve(Oid sequence, int64 ms)
 
 	lock_sequence(true);
 	before = nextval_internal(sequence, false);
-	reserved = before;
 	if (before <= ms)
-	{
-		reserved = ms + RESERVE_MS;
-		set_sequence(sequence, reserved);
-	}
+		set_sequence(sequence, ms + RESERVE_MS);
+	reserved = before <= ms ? ms + RESERVE_MS : before;
 	lock_sequence(false);
 	return before;
 }

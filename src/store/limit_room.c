@@ -6,6 +6,7 @@
 #include "common/common.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/spin.h"
@@ -82,8 +83,9 @@ static int	asking_level = 0;	/* … at this level of transactions */
  */
 
 /*
- * Returns a time at which this server had not begun to hand out slots: the oldest process
- * has been started then.  They are all started anew after a crash.
+ * Returns a time at which this server had not begun to hand out slots: the WAL writer has been
+ * started then, which a server does when it takes writes: after a crash, or a promotion.  There
+ * may be none yet; nothing has been handed out by a new area.
  */
 static TimestampTz
 server_began(void)
@@ -99,7 +101,8 @@ server_began(void)
 		LocalPgBackendStatus *local = pgstat_fetch_stat_local_beentry(i);
 #endif
 
-		if (local != NULL && local->backendStatus.st_proc_start_timestamp > 0)
+		if (local != NULL && local->backendStatus.st_backendType == B_WAL_WRITER &&
+			local->backendStatus.st_proc_start_timestamp > 0)
 			first = Min(first, local->backendStatus.st_proc_start_timestamp);
 	}
 	pgstat_clear_backend_activity_snapshot();
@@ -125,7 +128,7 @@ attach(void)
 {
 	static bool tried = false;
 
-	if (!tried)
+	if (!tried && !RecoveryInProgress())
 	{
 		tried = true;
 		began = server_began();

@@ -43,7 +43,7 @@ static const char *const relation_names[REL_COUNT] = {
 };
 
 static Oid	relation_oids[REL_COUNT];
-static Oid	owner_oid = InvalidOid;
+static Oid	owner_oid = InvalidOid; /* InvalidOid: unknown */
 static bool relations_known = false;
 static bool callback_registered = false;
 
@@ -145,6 +145,8 @@ find_relations(void)
 	}
 	leaf_indexes.leaf = last_leaf.leaf = InvalidOid;
 	refuse_distributed();
+	/* what changes from now on makes them unknown; the next lines may be interrupted */
+	owner_oid = InvalidOid;
 	relations_known = true;
 	{
 		Relation	execution = table_open(relation_oids[REL_EXECUTION], AccessShareLock);
@@ -167,7 +169,7 @@ store_relation(StoreRelation which)
 Oid
 store_owner(void)
 {
-	if (!relations_known)
+	if (!relations_known || !OidIsValid(owner_oid))
 		find_relations();
 	return owner_oid;
 }

@@ -35,6 +35,7 @@
 static const char session_settings[] =
 "SET search_path = pg_catalog, pg_temp;"
 "SET jit = off;"
+"SET row_security = on;"
 "SET plan_cache_mode = force_generic_plan;"
 "SET default_transaction_isolation = 'read committed';"
 "SET default_transaction_read_only = off;"
@@ -46,6 +47,7 @@ static const char begin_statement[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ
 static const char local_settings[] =
 "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
 " pg_catalog.set_config('jit', 'off', true),"
+" pg_catalog.set_config('row_security', 'on', true),"
 " pg_catalog.set_config('statement_timeout', $1, true)";
 
 static PGconn *conn = NULL;

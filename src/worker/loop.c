@@ -190,6 +190,12 @@ loop_be_idle(void)
 		bool		left;
 		DbStatus	status = db_work_left(&left);
 
+		if (status == DB_ERROR && db_error_is_ours() && !db_error_is_passing())
+		{
+			/* without this right it would never end */
+			log_line(LOG_ALWAYS, "could not look into the queue: %s", db_message());
+			return STEP_FATAL;
+		}
 		if (status == DB_ERROR)
 			return loop_after_error("look into the queue");
 		if (status == DB_OK && !left)

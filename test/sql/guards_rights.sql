@@ -112,6 +112,22 @@ UPDATE noetl.event SET meta = jsonb_set(meta, '{started_by_oid}', '4294967295') 
 SELECT noetl.rebuild(:id) > 0 AS rebuilt;
 SELECT started_by = current_user::regrole AS mine FROM noetl.execution WHERE execution_id = :id;
 SELECT noetl.cancel(:id);
+-- A log of another cluster: the number may be anybody's here.
+SELECT noetl.execute('rights/one') AS id \gset
+UPDATE noetl.event SET meta = meta || jsonb_build_object('started_by', 'regress_rights_elsewhere', 'started_by_oid', 'regress_rights_ann'::regrole::oid::bigint)
+ WHERE execution_id = :id AND event_type = 'execution_start';
+SELECT * FROM noetl.verify(:id);
+DELETE FROM noetl.execution WHERE execution_id = :id;
+\set VERBOSITY sqlstate
+SELECT noetl.rebuild(:id);
+\set VERBOSITY default
+INSERT INTO noetl.execution (execution_id, catalog_id, path, version, status, started_at, started_by)
+SELECT e.execution_id, e.catalog_id, 'rights/one', 1, 'RUNNING', e.created_at, 'regress_rights_bob'
+  FROM noetl.event AS e WHERE e.execution_id = :id AND e.event_type = 'execution_start';
+SELECT noetl.rebuild(:id) >= 0 AS rebuilt;
+SELECT started_by FROM noetl.execution WHERE execution_id = :id;
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);
 
 -- A schedule: what it starts runs for the role that has made it; without that role it says so.  An error that
 -- passes is tried again.

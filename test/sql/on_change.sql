@@ -287,6 +287,17 @@ SELECT workload FROM public.started();
 DROP TABLE public.watched;
 DROP FUNCTION public.no_change();
 
+-- All triggers of a table are disabled, as for a bulk load, and enabled again: the one for replicas, too.
+CREATE TABLE public.bulk (id int);
+SELECT noetl.on_change('public.bulk', 'change/ship', 'INSERT OR UPDATE OF id', parameters => '{"bulk": "{{ event }} {{ new.id }}"}', name => 'bulk');
+ALTER TABLE public.bulk DISABLE TRIGGER ALL;
+INSERT INTO public.bulk VALUES (1);
+ALTER TABLE public.bulk ENABLE TRIGGER ALL;
+INSERT INTO public.bulk VALUES (2), (3);
+UPDATE public.bulk SET id = 4 WHERE id = 2;
+SELECT workload FROM public.started();
+DROP TABLE public.bulk;
+
 -- Rows that a foreign key deletes
 CREATE TABLE public.customers (id int PRIMARY KEY);
 CREATE TABLE public.carts (id int, customer int REFERENCES public.customers ON DELETE CASCADE ON UPDATE CASCADE);

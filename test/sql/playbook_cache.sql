@@ -52,7 +52,15 @@ BEGIN;
 INSERT INTO noetl.catalog (catalog_id, path, version, content, digest, payload)
 SELECT 1000003, 'playbook_cache/bad', 1, content, sha256(convert_to(content, 'UTF8')), '{}'
   FROM (VALUES (E'workflow:\n- {step: a, type: noop, next: nowhere}\n- {step: a, type: noop}\n- {step: b, type: noop, next: neither}')) AS v (content);
+SAVEPOINT before;
 SELECT noetl.execute('playbook_cache/bad');
+ROLLBACK TO before;
+-- Nobody's views fail because of it.
+SELECT noetl.execute('playbook_cache/it') AS id \gset
+INSERT INTO noetl.execution (execution_id, catalog_id, path, version, status, started_at) VALUES (1, 1000003, 'playbook_cache/bad', 1, 'RUNNING', now());
+SELECT execution_id = :id AS good, step_name FROM noetl.workflow WHERE execution_id IN (1, :id);
+SELECT count(*) FROM noetl.workbook WHERE execution_id IN (1, :id);
+SELECT count(*) FROM noetl.transition WHERE execution_id IN (1, :id);
 ROLLBACK;
 
 -- The extension itself.

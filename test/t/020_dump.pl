@@ -154,6 +154,18 @@ foreach my $options ([ '-n', 'noetl' ], [ '-a', '-n', 'noetl' ])
 	like(slurp_file($file), qr/action_completed/, '... with the events');
 }
 
+# Columns of users are not in a dump, though their values are: who makes them before loses nothing.
+my $columns = q{
+	ALTER TABLE noetl.event ADD COLUMN tenant text DEFAULT 'mine';
+	ALTER TABLE noetl.queue ADD COLUMN note int DEFAULT 5};
+$node->safe_psql('postgres', 'CREATE DATABASE with_columns TEMPLATE source; CREATE DATABASE added');
+$node->safe_psql('with_columns', $columns);
+$node->safe_psql('added', "CREATE EXTENSION noetl; $columns");
+$node->command_ok([ 'pg_dump', '-f', $node->basedir . '/columns.dump', $node->connstr('with_columns') ], 'columns: pg_dump succeeds');
+my (undef, undef, $complaints) = $node->psql('added', slurp_file($node->basedir . '/columns.dump'), on_error_stop => 0);
+is($complaints =~ s/^psql:<stdin>:\d+: //mgr, 'ERROR:  schema "noetl" already exists', 'columns: the restore finds the schema only');
+is($node->safe_psql('added', $state), $node->safe_psql('with_columns', $state), 'columns: everything is as it was');
+
 # By several processes at once, which may bring the events before the playbooks.
 $node->command_ok([ 'pg_dump', '-Fd', '-j', '3', '-f', $node->basedir . '/dir', $node->connstr('source') ],
 	'parallel: pg_dump succeeds');

@@ -103,5 +103,18 @@ $node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION noetl.announce TO worker
 $node->command_ok([@announced], 'so does one that may');
 like(worker_row(), qr/^t\|[0-9.]+\|t$/, 'and its version is known');
 
+# Whatever settings its role has, it stores the events that it should.
+$node->safe_psql('postgres', 'ALTER ROLE worker SET row_security = off');
+as_role('client',
+	q{INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "grants"}')});
+$node->command_ok([ 'timeout', '60', @announced ], 'a worker whose role has row security switched off works');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM noetl.event WHERE event_type = 'action_started'
+	AND execution_id = (SELECT max(execution_id) FROM noetl.execution)}), '1', 'and logs that it has begun');
+
+# With --once it has to see whether anything is left.
+$node->safe_psql('postgres', 'REVOKE SELECT ON noetl.queue FROM worker');
+$node->command_fails_like([ 'timeout', '60', @announced ], qr/^[^\n]*executes[^\n]*\n[^\n]*could not look into the queue: permission denied for table queue\n$/,
+	'a worker that may not see the queue says so once, and ends');
+
 $node->stop;
 done_testing();

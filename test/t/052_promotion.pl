@@ -61,6 +61,14 @@ workflow:
 - {step: ask, type: wait, signal: go, next: end}
 - step: end
 ');
+	SELECT noetl.register('
+apiVersion: noetl.io/v1
+kind: Playbook
+path: promoted/paced
+workflow:
+- {step: a, type: nobody, limits: {name: pace, rate: {limit: 60, per: minute, burst: 8}}, next: end}
+- step: end
+');
 	SELECT noetl.register('{apiVersion: noetl.io/v1, kind: Playbook, path: promoted/tick, workflow: [{step: end}]}');
 	SELECT noetl.schedule('tick', 'promoted/tick', 'every 1 second', overlap => 'allow', catch_up => 'all')};
 my @as_app = (connstr => $primary->connstr('postgres') . ' user=app');
@@ -125,11 +133,21 @@ start($_) foreach 1 .. $lines;
 $primary->poll_query_until('postgres', q{SELECT count(*) > 10 FROM noetl.execution WHERE path = 'promoted/line' AND status = 'COMPLETED'})
   or die 'the workers do nothing';
 is($primary->safe_psql('postgres', "SELECT noetl.signal($early, 'go')"), 't', 'a signal is acknowledged');
+# a burst of the rate is used up at the last moment
+$_->poll_query_until('postgres', q{SELECT clock_timestamp() > pg_postmaster_start_time() + interval '10 s'}) foreach $primary, $standby;
+my $began = time;
+my $burst = q{SELECT count(noetl.execute('promoted/paced')) FROM generate_series(1, 8)};
+my $begun = q{SELECT count(*) FROM noetl.queue WHERE node_type = 'nobody' AND status = 'queued'};
+$primary->safe_psql('postgres', $burst, @as_app);
+is($primary->safe_psql('postgres', $begun), '8', 'a burst of a rate begins');
 my $known = $primary->safe_psql('postgres', 'SELECT max(event_id) FROM noetl.event');
 
 # The primary is gone from one moment to the next.
 $primary->stop('immediate');
 $standby->promote;
+$standby->safe_psql('postgres', $burst, connstr => $standby->connstr('postgres') . ' user=app');
+cmp_ok($standby->safe_psql('postgres', $begun), '<=', 8 + time - $began, 'the promoted server does not begin another burst');
+$standby->safe_psql('postgres', q{SELECT noetl.cancel(execution_id) FROM noetl.execution WHERE path = 'promoted/paced'});
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM noetl.queue WHERE node_name = 'hold' AND status = 'leased'}),
 	'2', 'leases are held when the standby is promoted');
 is($standby->safe_psql('postgres', "SELECT noetl.status($asked) ->> 'status'"), 'RUNNING', 'and an execution waits');
