@@ -57,6 +57,7 @@ typedef struct Compiler
 
 	/* names.c */
 	List	   *uses;			/* names that may be unknown */
+	NameTable	workload_keys;	/* empty until they are asked for */
 	const YamlNode **merged_nodes;	/* StepSource.merged, by index of the step */
 	int			at_step;		/* the step that is compiled, or -1 */
 	int			sees;			/* SEES_*: what its templates see just now */
@@ -211,7 +212,7 @@ extern void playbook_lint_names(Compiler *compiler);
 
 /* foreign.c */
 extern bool playbook_key_is_foreign_head(const char *key);
-extern void playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
+extern bool playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
 extern bool playbook_type_is_ours(const char *type);
 extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);

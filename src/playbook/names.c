@@ -17,13 +17,20 @@
 typedef struct NameUse
 {
 	const YamlNode *scalar;
+	const Template *template;
+	int			number;			/* of the name in the template */
 	const char *name;
-	int			line;			/* in the scalar */
-	int			column;
 	bool		optional;
 	int			step;			/* -1: the workload */
 	int			sees;
 } NameUse;
+
+/* The names that a step gives to its items and saves: those of the step asked for last. */
+typedef struct GivenNames
+{
+	int			step;			/* -1: none yet */
+	NameTable	names;
+} GivenNames;
 
 /* Names that every template of a step sees, besides steps and workload keys. */
 static const char *const common_roots[] = {
@@ -76,18 +83,23 @@ static const struct
 	{"keychain", CREDENTIAL_HINT},
 };
 
-/* Returns whether the workload has a key. */
+/* Returns whether the workload has a key; called in the memory of the compiler. */
 static bool
-workload_has(const Compiler *compiler, const char *name)
+workload_has(Compiler *compiler, const char *name)
 {
 	const YamlNode *workload = playbook_member(compiler->root, "workload");
+	NameTable  *keys = &compiler->workload_keys;
 
-	return workload != NULL && workload->kind == YN_MAP && yaml_member(workload, name) != NULL;
+	if (workload == NULL || workload->kind != YN_MAP)
+		return false;
+	for (int i = keys->count; i < workload->count; i++)
+		name_table_add(keys, workload->pairs[i].key->string, workload->pairs[i].key->length);
+	return name_table_find(keys, name, strlen(name)) >= 0;
 }
 
 /* Returns whether every template of the document sees a name. */
 static bool
-is_common(const Compiler *compiler, const char *name)
+is_common(Compiler *compiler, const char *name)
 {
 	return key_in(name, common_roots) || strcmp(name, "env") == 0 ||
 		workload_has(compiler, name) ||
@@ -110,14 +122,14 @@ playbook_key_sees(const char *key)
 
 /* Warns of a name that only a worker has, in a template that the broker renders for itself. */
 static void
-warn_of_worker_name(Compiler *compiler, const YamlNode *scalar, const TemplateNameInfo *info)
+warn_of_worker_name(Compiler *compiler, const YamlNode *scalar, const Template *template,
+					int number, const char *name)
 {
 	SourceError warning = {0};
 
-	warning.message = psprintf("only a worker knows the name \"%s\"", info->name);
+	warning.message = psprintf("only a worker knows the name \"%s\"", name);
 	warning.hint = "The broker renders this template itself: use the name in the task of a worker, and its result here.";
-	warning.line = info->line;
-	warning.column = info->column;
+	template_locate_name(template, number, &warning.line, &warning.column);
 	playbook_source_warning(compiler, scalar, &warning);
 }
 
@@ -126,11 +138,10 @@ void
 playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *template,
 					int sees)
 {
-	MemoryContext caller;
+	/* one of Go has a warning as a whole */
+	bool		foreign = playbook_lint_go_template(compiler, scalar);
+	MemoryContext caller = MemoryContextSwitchTo(compiler->scratch);
 	TemplateNameInfo info;
-
-	playbook_lint_go_template(compiler, scalar);
-	caller = MemoryContextSwitchTo(compiler->scratch);
 
 	for (int i = 0; template_name(template, i, &info); i++)
 	{
@@ -140,14 +151,14 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
 			compiler->playbook->uses_worker_names = true;
 		if (info.free && !info.optional && strcmp(info.name, "env") == 0 &&
 			((compiler->sees | sees) & SEES_BROKER))
-			warn_of_worker_name(compiler, scalar, &info);
-		if (!info.free || is_common(compiler, info.name))
+			warn_of_worker_name(compiler, scalar, template, i, info.name);
+		if (!info.free || foreign || is_common(compiler, info.name))
 			continue;
 		use = palloc(sizeof(NameUse));
 		use->scalar = scalar;
+		use->template = template;
+		use->number = i;
 		use->name = pnstrdup(info.name, info.length);
-		use->line = info.line;
-		use->column = info.column;
 		use->optional = info.optional;
 		use->step = compiler->at_step;
 		use->sees = compiler->sees | sees;
@@ -234,12 +245,20 @@ step_input_has(const Step *step, const List *arrivals, const char *name)
 	return false;
 }
 
+/* Adds a name to a set. */
+static void
+add_given(NameTable *given, const YamlNode *name)
+{
+	if (name_table_find(given, name->string, name->length) < 0)
+		name_table_add(given, name->string, name->length);
+}
+
 /*
- * Returns whether a node gives a name to the items of an iterator or to a save: as
- * an element, as the name of a nested task, or as a member of some input.
+ * Adds the names that a node gives to the items of an iterator or to a save: as an
+ * element, as the name of a nested task, or as a member of some input.
  */
-static bool
-node_gives(const YamlNode *node, const char *name)
+static void
+collect_given(const YamlNode *node, NameTable *given)
 {
 	static const char *const naming[] = {"element", "iterator", "name", "task", NULL};
 
@@ -250,15 +269,28 @@ node_gives(const YamlNode *node, const char *name)
 		const char *key = node->kind == YN_LIST ? "" : node->pairs[i].key->string;
 
 		CHECK_FOR_INTERRUPTS();
-		if (key_in(key, naming) && child->kind == YN_STRING && strcmp(child->string, name) == 0)
-			return true;
-		if (key_in(key, step_input_keys) && child->kind == YN_MAP &&
-			yaml_member(child, name) != NULL)
-			return true;
-		if (node_gives(child, name))
-			return true;
+		if (key_in(key, naming) && child->kind == YN_STRING)
+			add_given(given, child);
+		for (int j = 0; child->kind == YN_MAP && key_in(key, step_input_keys) && j < child->count;
+			 j++)
+			add_given(given, child->pairs[j].key);
+		collect_given(child, given);
 	}
-	return false;
+}
+
+/* Returns whether a step gives a name to its items or its save (collect_given). */
+static bool
+step_gives(const Compiler *compiler, int step, const char *name, GivenNames *given)
+{
+	if (given->step != step)
+	{
+		name_table_free(&given->names);
+		memset(given, 0, sizeof(GivenNames));
+		given->step = step;
+		if (compiler->merged_nodes[step] != NULL)
+			collect_given(compiler->merged_nodes[step], &given->names);
+	}
+	return name_table_find(&given->names, name, strlen(name)) >= 0;
 }
 
 /* ---------------------------------------------------------------------------
@@ -268,7 +300,7 @@ node_gives(const YamlNode *node, const char *name)
 
 /* Returns whether something gives the name where it is used. */
 static bool
-is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
+is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals, GivenNames *given)
 {
 	const Step *step;
 
@@ -289,8 +321,7 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
 	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
 		return true;
 	return (use->sees & (SEES_ITEM | SEES_SAVE)) &&
-		compiler->merged_nodes[use->step] != NULL &&
-		node_gives(compiler->merged_nodes[use->step], use->name);
+		step_gives(compiler, use->step, use->name, given);
 }
 
 /* Returns the known name that another looks like, or NULL. */
@@ -345,6 +376,7 @@ void
 playbook_lint_names(Compiler *compiler)
 {
 	List	  **arrivals;
+	GivenNames	given = {.step = -1};
 	ListCell   *lc;
 
 	if (compiler->uses == NIL)
@@ -357,9 +389,9 @@ playbook_lint_names(Compiler *compiler)
 		SourceError warning = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		/* the template as a whole has a warning where it is one of Go */
-		if (is_given(compiler, use, arrivals) ||
-			playbook_go_template_hint(use->scalar->string) != NULL)
+		if (compiler->nwarnings >= PLAYBOOK_MAX_ISSUES)
+			break;
+		if (is_given(compiler, use, arrivals, &given))
 			continue;
 		meant = resembled(compiler, use);
 		if (use->optional && meant == NULL)
@@ -367,8 +399,8 @@ playbook_lint_names(Compiler *compiler)
 		warning.message = psprintf("no step, workload key or other known name is called \"%s\"",
 								   use->name);
 		warning.hint = name_hint(compiler, use, meant);
-		warning.line = use->line;
-		warning.column = use->column;
+		template_locate_name(use->template, use->number, &warning.line, &warning.column);
 		playbook_source_warning(compiler, use->scalar, &warning);
 	}
+	name_table_free(&given.names);
 }

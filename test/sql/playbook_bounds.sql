@@ -63,3 +63,12 @@ SELECT v, pg_temp.says('workload: {town: x, towns: []}', v)
     format('[{step: s, type: python, code: x, next: %s}, {step: end}]', repeat('e', 300)), format('[{step: s, type: python, code: x, next: edn}, {step: %s}]', repeat('e', 300)), '[{step: s, type: python, code: x, next: edn}, {step: end}]', '[{step: s, type: python, code: x, next: ed}, {step: end}]', '[{step: s, type: python, code: x, next: END}, {step: end}]',
     '[{step: s, type: python, code: x, "-next": end}, {step: end}]', '[{step: s, type: python, code: x, timeuot: 5, timeout: 6}]', '[{step: s, type: python, code: "a = {{ town }} + {{ other }} + {{s}} + {{ towns|length }} + {{.x}}"}]', '[{step: s, type: python, code: [x]}]', '[{step: s, type: shell, comand: x}]', '[{step: s, type: shell, command: x, methud: y}]', '[{step: s, type: http, url: x, commmand: y}]', '[{step: s, type: http, url: x, save: {storage: http, host: h, data: {a: 1}}}]', '[{step: s, type: http, url: x, save: {storage: {type: http, url: u}, data: {a: 1}}}]']) v;
 SELECT v, pg_temp.says('', format('[{step: s, type: shell, command: %s}]', to_json(v))) FROM unnest(ARRAY['{{ .Env }}', '{{ $x }}', '{{ if x }}', '{{ range .x }}', '{{ range x }}', '{{ range "x" }}', '{{ range }}', '{{ end }}', '{{ with .x }}', '{{ template "x" }}', '{{ x }}', '{{ ranges }}']) v;
+
+-- Names that nothing defines cost no more where there are many of them.
+\set patience `echo ${NOETL_PATIENCE:-20s}`
+SET statement_timeout = :'patience';
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: python, code: x, args: {a: "' ||
+    (SELECT string_agg(format('{{ n%s }}', i), '') FROM generate_series(1, 10000) i) || '"}}]');
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n- {step: s, type: iterator, collection: [1], element: x, task: [' ||
+    (SELECT string_agg(format('{name: t%s, type: python, code: x, args: {a: "{{ t%s }}{{ n%s }}"}}', i, i, i), ', ') FROM generate_series(1, 10000) i) || ']}');
+RESET statement_timeout;
