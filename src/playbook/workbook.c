@@ -208,6 +208,10 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	length = strlen(type);
 	while (length > 0 && strchr(" \t\r\n", type[length - 1]) != NULL)
 		length--;
+	if (length > PLAYBOOK_MAX_NAME)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_NAME_TOO_LONG, node,
+					   "Write the type, such as python, and what it does beside it.",
+					   "the type of an action cannot be longer than %d bytes", PLAYBOOK_MAX_NAME);
 	return asc_tolower(type, length);
 }
 

@@ -46,6 +46,10 @@ SELECT v, pg_temp.says('', v)
     '[{step: s, compensate: {type: python, code: x}}]', '[{step: s, type: noop, compensate: {type: python, code: x}}]', '[{step: end, compensate: {type: python, code: x}}]', '[{step: s, type: python, code: x, compensate: {type: save, storage: postgres, table: t, data: {a: 1}}}]', '[{step: s, type: python, code: x, compensate: {type: wait, for: 5}}]', '[{step: s, type: python, code: x, compensate: {type: noop}}]', '[{step: s, type: python, code: x, compensate: x}]',
     '[{step: s, type: python, code: x, when: "", pass: null}]', '[{step: s, type: python, code: x, when: "{{ 1 +"}]', '[{step: s, type: python, code: x, when: [1]}]']) v;
 
+-- A type is indexed.
+SELECT length(v), pg_temp.says_of('type: ' || v), pg_temp.says_of('type: iterator, collection: [1], element: n, task: {tool: {kind: ' || v || '}}')
+  FROM (SELECT repeat('t', n) FROM unnest(ARRAY[512, 513]) n) types(v);
+
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
   FROM unnest(ARRAY['name: [n]', 'name: {n: 1}', 'metadata: x', 'metadata: [x]', 'metadata: {name: [n]}', 'workload: x', 'workload: [x]', 'labels: x', 'labels: {a: [1]}', 'timeout: 0', 'timeout: x', 'priority: x', 'limits: x', 'fairness: x', 'tests: x', 'tests: null', 'tests: [x]', 'tests: [{name: a, expect: {steps: {nowhere: {}}}}]', 'tests: [{name: a, expect: {tasks: [5]}}]',
