@@ -34,6 +34,9 @@
 /* A search compares one name with every other; hostile input has many. */
 #define PLAYBOOK_MAX_SUGGESTIONS 50
 
+/* So many nodes all searches for the paths of issues look at; later issues have no path. */
+#define PLAYBOOK_MAX_SEARCHED 20000000
+
 typedef struct Compiler
 {
 	const YamlNode *root;
@@ -50,6 +53,7 @@ typedef struct Compiler
 	int			nwarnings;
 	bool		unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
 	int			nsuggestions;	/* "did you mean" searches made so far */
+	int			nsearched;		/* nodes that searches for paths have seen so far */
 	bool		graph_broken;	/* an edge or a step is missing */
 
 	NameTable	raw_roots;		/* of the step at hand */
