@@ -25,12 +25,21 @@ typedef struct NameUse
 	int			sees;
 } NameUse;
 
-/* The names that a step gives to its items and saves: those of the step asked for last. */
+/* The names that a step gives, one way or another: those of the step asked for last. */
 typedef struct GivenNames
 {
 	int			step;			/* -1: none yet */
+	bool		any;			/* perhaps any name */
 	NameTable	names;
 } GivenNames;
+
+/* What gives names, while warnings are made. */
+typedef struct Givers
+{
+	List	  **arrivals;		/* the inputs (InputLayers *) that arrive at each step */
+	GivenNames	inputs;
+	GivenNames	items;
+} Givers;
 
 /* Names that every template of a step sees, besides steps and workload keys. */
 static const char *const common_roots[] = {
@@ -172,28 +181,54 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
  * ---------------------------------------------------------------------------
  */
 
-/* Returns whether a layer of input gives a name, or may give any. */
+/* Begins with the names of a step, unless they are there; returns whether it did. */
 static bool
-layer_has(const TemplateDoc *layer, const char *name)
+begin_given(GivenNames *given, int step)
 {
-	JsonbValue	member;
-
-	if (layer->kind == DOC_CONSTANT)
-		return strcmp(name, "input") == 0 || json_get(&layer->value, name, &member);
-	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
-		if (word_is(layer->keys[i].val.string.val, layer->keys[i].val.string.len, name))
-			return true;
-	return layer->kind == DOC_TEMPLATE;
+	if (given->step == step)
+		return false;
+	name_table_free(&given->names);
+	memset(given, 0, sizeof(GivenNames));
+	given->step = step;
+	return true;
 }
 
-/* Returns whether some layers of input give a name. */
-static bool
-input_has(const InputLayers *input, const char *name)
+/* Adds a name to a set. */
+static void
+add_given(NameTable *given, const char *name, int length)
+{
+	if (name_table_find(given, name, length) < 0)
+		name_table_add(given, name, length);
+}
+
+/* Adds the names that a layer of input gives; one that is a template may give any. */
+static void
+add_layer(GivenNames *given, const TemplateDoc *layer)
+{
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
+		add_given(&given->names, layer->keys[i].val.string.val, layer->keys[i].val.string.len);
+	if (layer->kind == DOC_TEMPLATE)
+		given->any = true;
+	if (layer->kind != DOC_CONSTANT)
+		return;
+	add_given(&given->names, "input", strlen("input"));
+	if (!json_is_object(&layer->value))
+		return;
+	it = json_walk(&layer->value);
+	while (json_next_member(&it, &key, &value))
+		add_given(&given->names, key.val.string.val, key.val.string.len);
+}
+
+/* Adds the names that some layers of input give. */
+static void
+add_input(GivenNames *given, const InputLayers *input)
 {
 	for (int i = 0; i < input->count; i++)
-		if (layer_has(input->layers[i], name))
-			return true;
-	return false;
+		add_layer(given, input->layers[i]);
 }
 
 /* Adds the input that transitions give to their targets. */
@@ -230,27 +265,38 @@ find_arrivals(const Playbook *playbook)
 	return arrivals;
 }
 
-/* Returns whether the input of a step, or what arrives there, gives a name. */
-static bool
-step_input_has(const Step *step, const List *arrivals, const char *name)
+/* Adds the names that the input of a step, or what arrives there, gives. */
+static void
+add_step_input(GivenNames *given, const Step *step, const Givers *givers)
 {
 	ListCell   *lc;
 
-	if (input_has(&step->input, name) ||
-		(step->iterator != NULL && input_has(&step->iterator->body->input, name)))
-		return true;
-	foreach(lc, arrivals)
-		if (input_has(lfirst(lc), name))
-			return true;
-	return false;
+	add_input(given, &step->input);
+	if (step->iterator != NULL)
+		add_input(given, &step->iterator->body->input);
+	foreach(lc, givers->arrivals[step->index])
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_input(given, lfirst(lc));
+	}
 }
 
-/* Adds a name to a set. */
-static void
-add_given(NameTable *given, const YamlNode *name)
+/*
+ * Returns whether the input of a step gives a name, or what arrives there, or that of
+ * the step that it compensates.
+ */
+static bool
+input_gives(const Compiler *compiler, const Step *step, const char *name, Givers *givers)
 {
-	if (name_table_find(given, name->string, name->length) < 0)
-		name_table_add(given, name->string, name->length);
+	GivenNames *given = &givers->inputs;
+
+	if (begin_given(given, step->index))
+	{
+		add_step_input(given, step, givers);
+		if (step->compensates >= 0)
+			add_step_input(given, &compiler->playbook->steps[step->compensates], givers);
+	}
+	return given->any || name_table_find(&given->names, name, strlen(name)) >= 0;
 }
 
 /*
@@ -270,26 +316,22 @@ collect_given(const YamlNode *node, NameTable *given)
 
 		CHECK_FOR_INTERRUPTS();
 		if (key_in(key, naming) && child->kind == YN_STRING)
-			add_given(given, child);
+			add_given(given, child->string, child->length);
 		for (int j = 0; child->kind == YN_MAP && key_in(key, step_input_keys) && j < child->count;
 			 j++)
-			add_given(given, child->pairs[j].key);
+			add_given(given, child->pairs[j].key->string, child->pairs[j].key->length);
 		collect_given(child, given);
 	}
 }
 
-/* Returns whether a step gives a name to its items or its save (collect_given). */
+/* Returns whether a step gives a name to its items or its save. */
 static bool
-step_gives(const Compiler *compiler, int step, const char *name, GivenNames *given)
+step_gives(const Compiler *compiler, const Step *step, const char *name, GivenNames *given)
 {
-	if (given->step != step)
-	{
-		name_table_free(&given->names);
-		memset(given, 0, sizeof(GivenNames));
-		given->step = step;
-		if (compiler->merged_nodes[step] != NULL)
-			collect_given(compiler->merged_nodes[step], &given->names);
-	}
+	const YamlNode *node = compiler->merged_nodes[step->index];
+
+	if (begin_given(given, step->index) && node != NULL)
+		collect_given(node, &given->names);
 	return name_table_find(&given->names, name, strlen(name)) >= 0;
 }
 
@@ -300,7 +342,7 @@ step_gives(const Compiler *compiler, int step, const char *name, GivenNames *giv
 
 /* Returns whether something gives the name where it is used. */
 static bool
-is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals, GivenNames *given)
+is_given(const Compiler *compiler, const NameUse *use, Givers *givers)
 {
 	const Step *step;
 
@@ -314,14 +356,11 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals, Gi
 		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)) ||
 		((use->sees & SEES_SIGNAL) && strcmp(use->name, "signal") == 0))
 		return true;
-	if (step->compensates >= 0 &&
-		step_input_has(&compiler->playbook->steps[step->compensates],
-					   arrivals[step->compensates], use->name))
-		return true;
-	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
+	if (((use->sees & SEES_INPUT) || step->compensates >= 0) &&
+		input_gives(compiler, step, use->name, givers))
 		return true;
 	return (use->sees & (SEES_ITEM | SEES_SAVE)) &&
-		step_gives(compiler, use->step, use->name, given);
+		step_gives(compiler, step, use->name, &givers->items);
 }
 
 /* Returns the known name that another looks like, or NULL. */
@@ -375,13 +414,12 @@ name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
 void
 playbook_lint_names(Compiler *compiler)
 {
-	List	  **arrivals;
-	GivenNames	given = {.step = -1};
+	Givers		givers = {.inputs.step = -1, .items.step = -1};
 	ListCell   *lc;
 
 	if (compiler->uses == NIL)
 		return;
-	arrivals = find_arrivals(compiler->playbook);
+	givers.arrivals = find_arrivals(compiler->playbook);
 	foreach(lc, compiler->uses)
 	{
 		NameUse    *use = lfirst(lc);
@@ -391,7 +429,7 @@ playbook_lint_names(Compiler *compiler)
 		CHECK_FOR_INTERRUPTS();
 		if (compiler->nwarnings >= PLAYBOOK_MAX_ISSUES)
 			break;
-		if (is_given(compiler, use, arrivals, &given))
+		if (is_given(compiler, use, &givers))
 			continue;
 		meant = resembled(compiler, use);
 		if (use->optional && meant == NULL)
@@ -402,5 +440,6 @@ playbook_lint_names(Compiler *compiler)
 		template_locate_name(use->template, use->number, &warning.line, &warning.column);
 		playbook_source_warning(compiler, use->scalar, &warning);
 	}
-	name_table_free(&given.names);
+	name_table_free(&givers.inputs.names);
+	name_table_free(&givers.items.names);
 }

@@ -75,6 +75,9 @@ SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkin
     (SELECT string_agg(format('{{ n%s }}', i), '') FROM generate_series(1, 10000) i) || '"}}]');
 SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n- {step: s, type: iterator, collection: [1], element: x, task: [' ||
     (SELECT string_agg(format('{name: t%s, type: python, code: x, args: {a: "{{ t%s }}{{ n%s }}"}}', i, i, i), ', ') FROM generate_series(1, 10000) i) || ']}');
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n' ||
+    (SELECT string_agg(format(E'- {step: s%s, next: {step: all, args: {n%s: 1}}}\n', i, i), '') FROM generate_series(1, 15000) i) || '- {step: all, type: python, code: x, args: {' ||
+    (SELECT string_agg(format('a%s: "{{ n%s }}{{ m }}"', i, i), ', ') FROM generate_series(1, 15000) i) || '}}');
 -- Nor do places of warnings in a document that aliases make large: they have no path any more.
 SELECT count(*), count(*) FILTER (WHERE path LIKE 'workflow[0].args.%') BETWEEN 5 AND 100 AS some_paths, max(line) AS line
   FROM noetl.validate('{apiVersion: noetl.io/v1, kind: Playbook, path: bounds, workload: {a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], ' ||
