@@ -83,6 +83,7 @@ SELECT pg_temp.show(ARRAY[
 SELECT pg_temp.show(ARRAY[
   '{{ "x*" | regex_replace("x*", "-") }} {{ "a.b\nc" | regex_findall(".+") }} {{ "a\nb" | regex_search("(?s)a.b") | length }} {{ "line\n" is search("e$") }}',
   '{{ "a b" | regex_findall("(?x) [a-z]  # a letter") }} {{ "[x]" | regex_findall("[[\\]]") }} {{ "aXa" | regex_search("(?P<q>a)X(?P=q)") }} {{ "{x} a{,2}" | regex_search("\\{x} a{,2}") }}',
+  '{{ "xx{,}{}" | regex_findall("x{,}") }} {{ "xx{,}{}x{" | regex_findall("{}|x{$") }}',
   '{{ "\u0001" | regex_replace("\\x01", "\\t\\\\\\.") }} {{ "straße" | regex_search("\\w+\\Z") }} {{ "aé" | regex_replace("(?<=a)\\u00e9", "\\g<0>\\g<0>") }}',
   '{{ "x" | regex_replace("(x)(y)?", "[\\2]") }} {{ "ab12" | regex_replace("(?#comment)\\D", "") }}',
   '{{ "x" is search("(") }}', '{{ "x" is search("*") }}', '{{ "x" is search("a{2,1}") }}', '{{ "x" is search("(?>x)") }}', '{{ "x" is search("(?=(x))") }}', '{{ "x" is search("\\q") }}',
