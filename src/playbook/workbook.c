@@ -239,7 +239,7 @@ raise_tool(const YamlNode *map)
 	own = playbook_new_map(map, map->count);
 	for (i = 0; i < map->count; i++)
 	{
-		if (map->pairs[i].value != tool)
+		if (strcmp(map->pairs[i].key->string, "tool") != 0)
 			playbook_add_pair(own, map->pairs[i].key, map->pairs[i].value);
 		else if (kind != NULL)
 			playbook_add_pair(own, map->pairs[i].key, unconstify(YamlNode *, kind));

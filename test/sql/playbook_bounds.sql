@@ -50,6 +50,11 @@ SELECT v, pg_temp.says('', v)
 SELECT length(v), pg_temp.says_of('type: ' || v), pg_temp.says_of('type: iterator, collection: [1], element: n, task: {tool: {kind: ' || v || '}}')
   FROM (SELECT repeat('t', n) FROM unnest(ARRAY[512, 513]) n) types(v);
 
+-- Two keys that name the same value by an alias are two keys.
+SELECT data -> 'type', data -> 'priority', data -> 'action' FROM unnest(ARRAY['type: iterator, collection: [1], element: n, chunk: &five 5, priority: *five, task: {type: python, code: x}',
+    'tool: &tool {kind: http, url: u}, data: *tool', 'type: python, code: x, data: &row {n: "{{ 1 + 1 }}"}, save: *row', 'type: python, code: x, save: &row {storage: event, n: "{{ 1 + 1 }}"}, args: *row']) v,
+    noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, ' || v || '}]') WHERE event_type = 'task';
+
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
   FROM unnest(ARRAY['name: [n]', 'name: {n: 1}', 'metadata: x', 'metadata: [x]', 'metadata: {name: [n]}', 'workload: x', 'workload: [x]', 'labels: x', 'labels: {a: [1]}', 'timeout: 0', 'timeout: x', 'priority: x', 'limits: x', 'fairness: x', 'tests: x', 'tests: null', 'tests: [x]', 'tests: [{name: a, expect: {steps: {nowhere: {}}}}]', 'tests: [{name: a, expect: {tasks: [5]}}]',
