@@ -200,7 +200,8 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 		if (loop != merged)
 			wanted = key_in(key, whole_step_keys) && yaml_member(map, key) == NULL;
 		else
-			wanted = !gives_part(merged, key) &&
+			/* an empty key does not hide the part that another one gives */
+			wanted = !gives_part(merged, key) && yaml_member(map, key) == NULL &&
 				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
 				strcmp(key, "task") != 0 && strcmp(key, "workbook") != 0 &&
 				strcmp(key, "tasks") != 0;

@@ -55,6 +55,10 @@ SELECT data -> 'type', data -> 'priority', data -> 'action' FROM unnest(ARRAY['t
     'tool: &tool {kind: http, url: u}, data: *tool', 'type: python, code: x, data: &row {n: "{{ 1 + 1 }}"}, save: *row', 'type: python, code: x, save: &row {storage: event, n: "{{ 1 + 1 }}"}, args: *row']) v,
     noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, ' || v || '}]') WHERE event_type = 'task';
 
+-- An empty key does not hide another one of the same meaning.
+SELECT data -> 'action' FROM unnest(ARRAY['collection: null, in: [1], element: n', 'collection: [1], element: null, iterator: n', 'collection: [1], element: n, chunk: null']) v,
+    noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: iterator, ' || v || ', task: {type: python, code: x}}]') WHERE event_type = 'task';
+
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
   FROM unnest(ARRAY['name: [n]', 'name: {n: 1}', 'metadata: x', 'metadata: [x]', 'metadata: {name: [n]}', 'workload: x', 'workload: [x]', 'labels: x', 'labels: {a: [1]}', 'timeout: 0', 'timeout: x', 'priority: x', 'limits: x', 'fairness: x', 'tests: x', 'tests: null', 'tests: [x]', 'tests: [{name: a, expect: {steps: {nowhere: {}}}}]', 'tests: [{name: a, expect: {tasks: [5]}}]',
