@@ -416,6 +416,9 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 		const YamlPair *pair = &merged->pairs[i];
 
 		CHECK_FOR_INTERRUPTS();
+		/* an empty "save" would hide a "sink" from the worker */
+		if (pair->value->kind == YN_NULL && strcmp(pair->key->string, "save") == 0)
+			continue;
 		if (key_is_forwarded(pair->key->string) &&
 			strcmp(pair->key->string, "data") != 0 &&
 			!(step->saves != NULL && save != NULL && strcmp(pair->key->string, key) == 0))
