@@ -188,12 +188,14 @@ template_name(const Template *template, int number, TemplateNameInfo *info)
 	info->length = name->length;
 	info->free = name->free && name->global == NULL;
 	info->optional = name->optional;
-	info->line = 0;
-	info->column = 0;
-	if (info->free)
-		jinja_locate(template->source, template->length, name->pos,
-					 &info->line, &info->column);
 	return true;
+}
+
+/* Finds where a free name of a template, by its number, is free first. */
+void
+template_locate_name(const Template *template, int number, int *line, int *column)
+{
+	jinja_locate(template->source, template->length, template->names[number].pos, line, column);
 }
 
 /* Returns the number of free names of a template and sets *names to them. */

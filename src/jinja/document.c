@@ -215,8 +215,7 @@ unknown_name(const Template *template, int number, bool worker, SourceError *err
 		error->hint = psprintf("Give a start parameter a default in workload, or write: %s | default('').",
 							   name);
 	}
-	error->line = info.line;
-	error->column = info.column;
+	template_locate_name(template, number, &error->line, &error->column);
 }
 
 /*

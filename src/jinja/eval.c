@@ -838,8 +838,8 @@ evaluate(Eval *ev, Purpose purpose, JsonbValue *result, bool *truth)
 			*truth = truth_as_condition(ev, &value);
 			return;
 		}
-		value_to_json(&ev->budget, &value, result);
-		jinja_exact_number(ev, ev->template->native, &value, result);
+		if (!jinja_exact_number(ev, ev->template->native, &value, result))
+			value_to_json(&ev->budget, &value, result);
 		if (result->type == jbvBinary)
 			value_check_size(result->val.binary.len);
 		return;

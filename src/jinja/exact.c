@@ -87,10 +87,10 @@ find_number(Eval *ev, const TemplateNode *node, JsonbValue *number)
 }
 
 /*
- * Replaces the float that an expression has yielded by the JSON number, where the
- * expression is the path of one.
+ * Sets *result to the JSON number that an expression has yielded as a float; false where
+ * the expression is not the path of one.
  */
-void
+bool
 jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
 				   JsonbValue *result)
 {
@@ -98,8 +98,10 @@ jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
 	Value		same;
 
 	if (value->kind != VAL_FLOAT || !find_number(ev, node, &number))
-		return;
+		return false;
 	same = value_from_json(&number, 0);
-	if (same.kind == VAL_FLOAT && same.u.real == value->u.real)
-		*result = number;
+	if (same.kind != VAL_FLOAT || same.u.real != value->u.real)
+		return false;
+	*result = number;
+	return true;
 }

@@ -430,7 +430,7 @@ jinja_is_object(const Value *value, const ValueObjectType *type)
 extern Value jinja_eval(Eval *ev, const TemplateNode *node);
 
 /* jinja/exact.c */
-extern void jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
+extern bool jinja_exact_number(Eval *ev, const TemplateNode *node, const Value *value,
 							   JsonbValue *result);
 extern Value jinja_call(Eval *ev, const Value *callee, const CallArgs *call);
 extern void jinja_eval_args(Eval *ev, const TemplateNode *node, CallArgs *call);

@@ -144,8 +144,6 @@ typedef struct TemplateNameInfo
 								 * binds it, or it is a global function */
 	bool		optional;		/* the template asks whether it is defined or
 								 * true: x | default(1), x is defined, x or y */
-	int			line;			/* of a free name: where it is free first */
-	int			column;
 } TemplateNameInfo;
 
 /*
@@ -153,6 +151,9 @@ typedef struct TemplateNameInfo
  * info points into the template.
  */
 extern bool template_name(const Template *template, int number, TemplateNameInfo *info);
+
+/* Finds where a free name of a template, by its number, is free first. */
+extern void template_locate_name(const Template *template, int number, int *line, int *column);
 
 /*
  * Returns the members (char *) of a free name that a template mentions, as name.member

@@ -128,14 +128,21 @@ find_next(Eval *ev, Search *search)
 	return true;
 }
 
-/* Returns the offset of a character in bytes. */
+/*
+ * Returns the offset of a character in bytes.  It counts from the character that was asked
+ * for last, in either direction: the groups of a match lie close together.
+ */
 static int
 byte_offset(Search *search, int character)
 {
-	if (character < search->mark)
+	const char *text = search->text.u.string;
+
+	if (character < search->mark / 2)
 		search->mark = search->mark_bytes = 0;
-	bounds_work(character - search->mark);
-	search->mark_bytes += utext_offset(search->text.u.string + search->mark_bytes,
+	bounds_work(abs(character - search->mark));
+	for (; search->mark > character; search->mark--)
+		search->mark_bytes = utext_previous(text, search->mark_bytes);
+	search->mark_bytes += utext_offset(text + search->mark_bytes,
 									   search->text.length - search->mark_bytes,
 									   character - search->mark);
 	search->mark = character;

@@ -321,23 +321,16 @@ static void
 translate_brace(Translator *t)
 {
 	int			i = 1;
-	int			low = 0;
-	int			high = 0;
+	int			low;
 
 	while (isdigit((unsigned char) ahead(t, i)))
 		i++;
 	low = i - 1;
 	if (ahead(t, i) == ',')
-	{
-		i++;
-		while (isdigit((unsigned char) ahead(t, i)))
-		{
+		do
 			i++;
-			high++;
-		}
-		high++;
-	}
-	if (ahead(t, i) != '}' || (low == 0 && high <= 1))
+		while (isdigit((unsigned char) ahead(t, i)));
+	if (ahead(t, i) != '}' || i == 1)
 	{
 		appendStringInfoString(&t->out->text, "\\{");
 		t->pos++;

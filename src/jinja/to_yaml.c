@@ -16,6 +16,14 @@
 #include "jinja/internal.h"
 #include "yaml/yaml.h"
 
+/* Which lists and maps are written between brackets, besides those that are empty. */
+typedef enum FlowStyle
+{
+	FLOW_OF_SCALARS,
+	FLOW_NEVER,
+	FLOW_ALWAYS
+} FlowStyle;
+
 typedef struct Emitter
 {
 	Budget	   *budget;
@@ -25,7 +33,7 @@ typedef struct Emitter
 	int			step;			/* of the indentation */
 	int			width;
 	int			flow_level;
-	bool		block_only;		/* no flow style for lists and maps of scalars */
+	FlowStyle	flow;
 	bool		sort;
 	bool		whitespace;		/* a blank was written last */
 	bool		indention;		/* only indentation was written in the line */
@@ -378,8 +386,9 @@ put_double_quoted(Emitter *e, const Value *text, bool split)
 			double_escape(e, c);
 			start = i + used;
 		}
-		if (i == 0 || i + used >= length || !split || (c != ' ' && start <= i) ||
-			e->column + utext_chars(s + Min(start, i), Max(i - start, 0)) <= e->width)
+		/* behind an escape PyYAML counts the text that is not yet written as -1 */
+		if (i == 0 || i + used >= length || !split || (c != ' ' && start < i) ||
+			e->column + (start > i ? -1 : utext_chars(s + start, i - start)) <= e->width)
 			continue;
 		if (start < i)
 			put(e, s + start, i - start);
@@ -461,9 +470,9 @@ is_flow(const Emitter *e, const Value *value)
 {
 	int			count = value->kind == VAL_DICT ? value->u.dict->count : seq_count(value);
 
-	if (e->flow_level > 0 || count == 0)
+	if (e->flow_level > 0 || count == 0 || e->flow == FLOW_ALWAYS)
 		return true;
-	if (e->block_only)
+	if (e->flow == FLOW_NEVER)
 		return false;
 	for (int i = 0; i < count; i++)
 	{
@@ -615,7 +624,7 @@ emit_node(Emitter *e, const Value *value, Place place)
 
 /* Returns a value as YAML. */
 static Value
-to_yaml(Eval *ev, const Value *value, int indent, bool block_only, const Value *sort,
+to_yaml(Eval *ev, const Value *value, int indent, FlowStyle flow, const Value *sort,
 		const Value *width)
 {
 	StringInfoData buf;
@@ -633,7 +642,7 @@ to_yaml(Eval *ev, const Value *value, int indent, bool block_only, const Value *
 	e.width = jinja_argument_int(width, 80);
 	if (e.width <= e.step * 2)
 		e.width = 80;
-	e.block_only = block_only;
+	e.flow = flow;
 	e.sort = jinja_argument_bool(ev, sort, true);
 	e.whitespace = true;
 	e.indention = true;
@@ -644,21 +653,23 @@ to_yaml(Eval *ev, const Value *value, int indent, bool block_only, const Value *
 	return utext_from_buffer(&buf);
 }
 
-/* The filter to_yaml: lists and maps of scalars on one line. */
+/* The filter to_yaml: lists and maps of scalars on one line; or all of them, or none. */
 Value
 jinja_filter_to_yaml(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	bool		flow_given = value_given_not_none(&argv[3]);
+	FlowStyle	flow = FLOW_OF_SCALARS;
 
-	return to_yaml(ev, &argv[0], jinja_argument_int(&argv[1], 2),
-				   flow_given && !value_truth(&ev->budget, &argv[3]), &argv[2], &argv[4]);
+	if (value_given_not_none(&argv[3]))
+		flow = value_truth(&ev->budget, &argv[3]) ? FLOW_ALWAYS : FLOW_NEVER;
+	return to_yaml(ev, &argv[0], jinja_argument_int(&argv[1], 2), flow, &argv[2], &argv[4]);
 }
 
 /* The filter to_nice_yaml: every item and member on a line of its own. */
 Value
 jinja_filter_to_nice_yaml(Eval *ev, const Value *argv, const CallArgs *call)
 {
-	return to_yaml(ev, &argv[0], jinja_argument_int(&argv[1], 4), true, &argv[2], &argv[3]);
+	return to_yaml(ev, &argv[0], jinja_argument_int(&argv[1], 4), FLOW_NEVER, &argv[2],
+				   &argv[3]);
 }
 
 /* The filter from_yaml: the value of one document. */

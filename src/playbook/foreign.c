@@ -260,8 +260,8 @@ playbook_go_template_hint(const char *text)
 	return NULL;
 }
 
-/* Warns of a template of Go that happens to be one of ours, too. */
-void
+/* Warns of a template of Go that happens to be one of ours, too; returns whether it is one. */
+bool
 playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar)
 {
 	char	   *hint = playbook_go_template_hint(scalar->string);
@@ -269,4 +269,5 @@ playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar)
 	if (hint != NULL)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, scalar, hint,
 					   "the template means something else here");
+	return hint != NULL;
 }

@@ -34,6 +34,9 @@
 /* A search compares one name with every other; hostile input has many. */
 #define PLAYBOOK_MAX_SUGGESTIONS 50
 
+/* So many nodes all searches for the paths of issues look at; later issues have no path. */
+#define PLAYBOOK_MAX_SEARCHED 20000000
+
 typedef struct Compiler
 {
 	const YamlNode *root;
@@ -50,6 +53,7 @@ typedef struct Compiler
 	int			nwarnings;
 	bool		unlisted;		/* errors beyond PLAYBOOK_MAX_ISSUES */
 	int			nsuggestions;	/* "did you mean" searches made so far */
+	int			nsearched;		/* nodes that searches for paths have seen so far */
 	bool		graph_broken;	/* an edge or a step is missing */
 
 	NameTable	raw_roots;		/* of the step at hand */
@@ -57,6 +61,7 @@ typedef struct Compiler
 
 	/* names.c */
 	List	   *uses;			/* names that may be unknown */
+	NameTable	workload_keys;	/* empty until they are asked for */
 	const YamlNode **merged_nodes;	/* StepSource.merged, by index of the step */
 	int			at_step;		/* the step that is compiled, or -1 */
 	int			sees;			/* SEES_*: what its templates see just now */
@@ -211,7 +216,7 @@ extern void playbook_lint_names(Compiler *compiler);
 
 /* foreign.c */
 extern bool playbook_key_is_foreign_head(const char *key);
-extern void playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
+extern bool playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar);
 extern bool playbook_type_is_ours(const char *type);
 extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);

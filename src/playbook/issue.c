@@ -19,8 +19,8 @@
 
 static void append_path(Compiler *compiler, const YamlNode *wanted,
 						StringInfo path);
-static bool search_path(const YamlNode *node, const YamlNode *wanted,
-						bool ordered, StringInfo path);
+static bool search_path(Compiler *compiler, const YamlNode *node,
+						const YamlNode *wanted, bool ordered, StringInfo path);
 static int	child_line(const YamlNode *node, int i);
 static bool too_many(Compiler *compiler, IssueSeverity severity);
 static void add_issue(Compiler *compiler, PlaybookIssue *issue);
@@ -225,17 +225,18 @@ static void
 append_path(Compiler *compiler, const YamlNode *wanted, StringInfo path)
 {
 	/* What an alias or a merge key brought in does not stand in order. */
-	if (!search_path(compiler->root, wanted, true, path))
-		search_path(compiler->root, wanted, false, path);
+	if (!search_path(compiler, compiler->root, wanted, true, path))
+		search_path(compiler, compiler->root, wanted, false, path);
 }
 
 /*
- * Appends the path of a node below another one; false: it is not there.
- * ordered: lines ascend, so that parts of the tree can be skipped.
+ * Appends the path of a node below another one; false: it is not there, or all searches
+ * together have seen enough.  ordered: lines ascend, so that parts of the tree can be
+ * skipped.
  */
 static bool
-search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
-			StringInfo path)
+search_path(Compiler *compiler, const YamlNode *node, const YamlNode *wanted,
+			bool ordered, StringInfo path)
 {
 	int			length = path->len;
 	int			i;
@@ -243,6 +244,9 @@ search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
 	check_stack_depth();
 	if (node == wanted)
 		return true;
+	if (compiler->nsearched >= PLAYBOOK_MAX_SEARCHED)
+		return false;
+	compiler->nsearched++;
 	for (i = 0; i < node->count; i++)
 	{
 		const YamlNode *child;
@@ -259,7 +263,7 @@ search_path(const YamlNode *node, const YamlNode *wanted, bool ordered,
 							 node->pairs[i].key->string);
 		child = node->kind == YN_LIST ? node->items[i] : node->pairs[i].value;
 		if ((node->kind == YN_MAP && node->pairs[i].key == wanted) ||
-			search_path(child, wanted, ordered, path))
+			search_path(compiler, child, wanted, ordered, path))
 			return true;
 		path->len = length;
 		path->data[length] = '\0';

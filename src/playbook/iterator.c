@@ -26,13 +26,18 @@ add_named(YamlNode *map, const char *key, const YamlNode *value)
 	playbook_add_pair(map, playbook_new_string(value, key), unconstify(YamlNode *, value));
 }
 
-/* Returns whether a value is a member of a map, under whatever key. */
+/* Returns whether a key of an iterator is the one from which a part of it is taken. */
 static bool
-has_value(const YamlNode *map, const YamlNode *value)
+gives_part(const YamlNode *map, const char *key)
 {
-	for (int i = 0; i < map->count; i++)
-		if (map->pairs[i].value == value)
-			return true;
+	for (int i = 0; i < ITERATOR_KEYS; i++)
+		for (const char *const *name = iterator_keys[i].names; *name != NULL; name++)
+			if (playbook_member(map, *name) != NULL)
+			{
+				if (strcmp(*name, key) == 0)
+					return true;
+				break;
+			}
 	return false;
 }
 
@@ -195,7 +200,8 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 		if (loop != merged)
 			wanted = key_in(key, whole_step_keys) && yaml_member(map, key) == NULL;
 		else
-			wanted = !has_value(map, merged->pairs[i].value) &&
+			/* an empty key does not hide the part that another one gives */
+			wanted = !gives_part(merged, key) && yaml_member(map, key) == NULL &&
 				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
 				strcmp(key, "task") != 0 && strcmp(key, "workbook") != 0 &&
 				strcmp(key, "tasks") != 0;

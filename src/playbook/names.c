@@ -17,13 +17,29 @@
 typedef struct NameUse
 {
 	const YamlNode *scalar;
+	const Template *template;
+	int			number;			/* of the name in the template */
 	const char *name;
-	int			line;			/* in the scalar */
-	int			column;
 	bool		optional;
 	int			step;			/* -1: the workload */
 	int			sees;
 } NameUse;
+
+/* The names that a step gives, one way or another: those of the step asked for last. */
+typedef struct GivenNames
+{
+	int			step;			/* -1: none yet */
+	bool		any;			/* perhaps any name */
+	NameTable	names;
+} GivenNames;
+
+/* What gives names, while warnings are made. */
+typedef struct Givers
+{
+	List	  **arrivals;		/* the inputs (InputLayers *) that arrive at each step */
+	GivenNames	inputs;
+	GivenNames	items;
+} Givers;
 
 /* Names that every template of a step sees, besides steps and workload keys. */
 static const char *const common_roots[] = {
@@ -76,18 +92,23 @@ static const struct
 	{"keychain", CREDENTIAL_HINT},
 };
 
-/* Returns whether the workload has a key. */
+/* Returns whether the workload has a key; called in the memory of the compiler. */
 static bool
-workload_has(const Compiler *compiler, const char *name)
+workload_has(Compiler *compiler, const char *name)
 {
 	const YamlNode *workload = playbook_member(compiler->root, "workload");
+	NameTable  *keys = &compiler->workload_keys;
 
-	return workload != NULL && workload->kind == YN_MAP && yaml_member(workload, name) != NULL;
+	if (workload == NULL || workload->kind != YN_MAP)
+		return false;
+	for (int i = keys->count; i < workload->count; i++)
+		name_table_add(keys, workload->pairs[i].key->string, workload->pairs[i].key->length);
+	return name_table_find(keys, name, strlen(name)) >= 0;
 }
 
 /* Returns whether every template of the document sees a name. */
 static bool
-is_common(const Compiler *compiler, const char *name)
+is_common(Compiler *compiler, const char *name)
 {
 	return key_in(name, common_roots) || strcmp(name, "env") == 0 ||
 		workload_has(compiler, name) ||
@@ -110,14 +131,14 @@ playbook_key_sees(const char *key)
 
 /* Warns of a name that only a worker has, in a template that the broker renders for itself. */
 static void
-warn_of_worker_name(Compiler *compiler, const YamlNode *scalar, const TemplateNameInfo *info)
+warn_of_worker_name(Compiler *compiler, const YamlNode *scalar, const Template *template,
+					int number, const char *name)
 {
 	SourceError warning = {0};
 
-	warning.message = psprintf("only a worker knows the name \"%s\"", info->name);
+	warning.message = psprintf("only a worker knows the name \"%s\"", name);
 	warning.hint = "The broker renders this template itself: use the name in the task of a worker, and its result here.";
-	warning.line = info->line;
-	warning.column = info->column;
+	template_locate_name(template, number, &warning.line, &warning.column);
 	playbook_source_warning(compiler, scalar, &warning);
 }
 
@@ -126,11 +147,10 @@ void
 playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *template,
 					int sees)
 {
-	MemoryContext caller;
+	/* one of Go has a warning as a whole */
+	bool		foreign = playbook_lint_go_template(compiler, scalar);
+	MemoryContext caller = MemoryContextSwitchTo(compiler->scratch);
 	TemplateNameInfo info;
-
-	playbook_lint_go_template(compiler, scalar);
-	caller = MemoryContextSwitchTo(compiler->scratch);
 
 	for (int i = 0; template_name(template, i, &info); i++)
 	{
@@ -140,14 +160,14 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
 			compiler->playbook->uses_worker_names = true;
 		if (info.free && !info.optional && strcmp(info.name, "env") == 0 &&
 			((compiler->sees | sees) & SEES_BROKER))
-			warn_of_worker_name(compiler, scalar, &info);
-		if (!info.free || is_common(compiler, info.name))
+			warn_of_worker_name(compiler, scalar, template, i, info.name);
+		if (!info.free || foreign || is_common(compiler, info.name))
 			continue;
 		use = palloc(sizeof(NameUse));
 		use->scalar = scalar;
+		use->template = template;
+		use->number = i;
 		use->name = pnstrdup(info.name, info.length);
-		use->line = info.line;
-		use->column = info.column;
 		use->optional = info.optional;
 		use->step = compiler->at_step;
 		use->sees = compiler->sees | sees;
@@ -161,28 +181,54 @@ playbook_note_names(Compiler *compiler, const YamlNode *scalar, const Template *
  * ---------------------------------------------------------------------------
  */
 
-/* Returns whether a layer of input gives a name, or may give any. */
+/* Begins with the names of a step, unless they are there; returns whether it did. */
 static bool
-layer_has(const TemplateDoc *layer, const char *name)
+begin_given(GivenNames *given, int step)
 {
-	JsonbValue	member;
-
-	if (layer->kind == DOC_CONSTANT)
-		return strcmp(name, "input") == 0 || json_get(&layer->value, name, &member);
-	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
-		if (word_is(layer->keys[i].val.string.val, layer->keys[i].val.string.len, name))
-			return true;
-	return layer->kind == DOC_TEMPLATE;
+	if (given->step == step)
+		return false;
+	name_table_free(&given->names);
+	memset(given, 0, sizeof(GivenNames));
+	given->step = step;
+	return true;
 }
 
-/* Returns whether some layers of input give a name. */
-static bool
-input_has(const InputLayers *input, const char *name)
+/* Adds a name to a set. */
+static void
+add_given(NameTable *given, const char *name, int length)
+{
+	if (name_table_find(given, name, length) < 0)
+		name_table_add(given, name, length);
+}
+
+/* Adds the names that a layer of input gives; one that is a template may give any. */
+static void
+add_layer(GivenNames *given, const TemplateDoc *layer)
+{
+	JsonbIterator *it;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
+		add_given(&given->names, layer->keys[i].val.string.val, layer->keys[i].val.string.len);
+	if (layer->kind == DOC_TEMPLATE)
+		given->any = true;
+	if (layer->kind != DOC_CONSTANT)
+		return;
+	add_given(&given->names, "input", strlen("input"));
+	if (!json_is_object(&layer->value))
+		return;
+	it = json_walk(&layer->value);
+	while (json_next_member(&it, &key, &value))
+		add_given(&given->names, key.val.string.val, key.val.string.len);
+}
+
+/* Adds the names that some layers of input give. */
+static void
+add_input(GivenNames *given, const InputLayers *input)
 {
 	for (int i = 0; i < input->count; i++)
-		if (layer_has(input->layers[i], name))
-			return true;
-	return false;
+		add_layer(given, input->layers[i]);
 }
 
 /* Adds the input that transitions give to their targets. */
@@ -219,27 +265,46 @@ find_arrivals(const Playbook *playbook)
 	return arrivals;
 }
 
-/* Returns whether the input of a step, or what arrives there, gives a name. */
-static bool
-step_input_has(const Step *step, const List *arrivals, const char *name)
+/* Adds the names that the input of a step, or what arrives there, gives. */
+static void
+add_step_input(GivenNames *given, const Step *step, const Givers *givers)
 {
 	ListCell   *lc;
 
-	if (input_has(&step->input, name) ||
-		(step->iterator != NULL && input_has(&step->iterator->body->input, name)))
-		return true;
-	foreach(lc, arrivals)
-		if (input_has(lfirst(lc), name))
-			return true;
-	return false;
+	add_input(given, &step->input);
+	if (step->iterator != NULL)
+		add_input(given, &step->iterator->body->input);
+	foreach(lc, givers->arrivals[step->index])
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_input(given, lfirst(lc));
+	}
 }
 
 /*
- * Returns whether a node gives a name to the items of an iterator or to a save: as
- * an element, as the name of a nested task, or as a member of some input.
+ * Returns whether the input of a step gives a name, or what arrives there, or that of
+ * the step that it compensates.
  */
 static bool
-node_gives(const YamlNode *node, const char *name)
+input_gives(const Compiler *compiler, const Step *step, const char *name, Givers *givers)
+{
+	GivenNames *given = &givers->inputs;
+
+	if (begin_given(given, step->index))
+	{
+		add_step_input(given, step, givers);
+		if (step->compensates >= 0)
+			add_step_input(given, &compiler->playbook->steps[step->compensates], givers);
+	}
+	return given->any || name_table_find(&given->names, name, strlen(name)) >= 0;
+}
+
+/*
+ * Adds the names that a node gives to the items of an iterator or to a save: as an
+ * element, as the name of a nested task, or as a member of some input.
+ */
+static void
+collect_given(const YamlNode *node, NameTable *given)
 {
 	static const char *const naming[] = {"element", "iterator", "name", "task", NULL};
 
@@ -250,15 +315,24 @@ node_gives(const YamlNode *node, const char *name)
 		const char *key = node->kind == YN_LIST ? "" : node->pairs[i].key->string;
 
 		CHECK_FOR_INTERRUPTS();
-		if (key_in(key, naming) && child->kind == YN_STRING && strcmp(child->string, name) == 0)
-			return true;
-		if (key_in(key, step_input_keys) && child->kind == YN_MAP &&
-			yaml_member(child, name) != NULL)
-			return true;
-		if (node_gives(child, name))
-			return true;
+		if (key_in(key, naming) && child->kind == YN_STRING)
+			add_given(given, child->string, child->length);
+		for (int j = 0; child->kind == YN_MAP && key_in(key, step_input_keys) && j < child->count;
+			 j++)
+			add_given(given, child->pairs[j].key->string, child->pairs[j].key->length);
+		collect_given(child, given);
 	}
-	return false;
+}
+
+/* Returns whether a step gives a name to its items or its save. */
+static bool
+step_gives(const Compiler *compiler, const Step *step, const char *name, GivenNames *given)
+{
+	const YamlNode *node = compiler->merged_nodes[step->index];
+
+	if (begin_given(given, step->index) && node != NULL)
+		collect_given(node, &given->names);
+	return name_table_find(&given->names, name, strlen(name)) >= 0;
 }
 
 /* ---------------------------------------------------------------------------
@@ -268,7 +342,7 @@ node_gives(const YamlNode *node, const char *name)
 
 /* Returns whether something gives the name where it is used. */
 static bool
-is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
+is_given(const Compiler *compiler, const NameUse *use, Givers *givers)
 {
 	const Step *step;
 
@@ -282,15 +356,11 @@ is_given(const Compiler *compiler, const NameUse *use, List *const *arrivals)
 		((use->sees & SEES_ITEM) && key_in(use->name, item_roots)) ||
 		((use->sees & SEES_SIGNAL) && strcmp(use->name, "signal") == 0))
 		return true;
-	if (step->compensates >= 0 &&
-		step_input_has(&compiler->playbook->steps[step->compensates],
-					   arrivals[step->compensates], use->name))
-		return true;
-	if ((use->sees & SEES_INPUT) && step_input_has(step, arrivals[use->step], use->name))
+	if (((use->sees & SEES_INPUT) || step->compensates >= 0) &&
+		input_gives(compiler, step, use->name, givers))
 		return true;
 	return (use->sees & (SEES_ITEM | SEES_SAVE)) &&
-		compiler->merged_nodes[use->step] != NULL &&
-		node_gives(compiler->merged_nodes[use->step], use->name);
+		step_gives(compiler, step, use->name, &givers->items);
 }
 
 /* Returns the known name that another looks like, or NULL. */
@@ -344,12 +414,12 @@ name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
 void
 playbook_lint_names(Compiler *compiler)
 {
-	List	  **arrivals;
+	Givers		givers = {.inputs.step = -1, .items.step = -1};
 	ListCell   *lc;
 
 	if (compiler->uses == NIL)
 		return;
-	arrivals = find_arrivals(compiler->playbook);
+	givers.arrivals = find_arrivals(compiler->playbook);
 	foreach(lc, compiler->uses)
 	{
 		NameUse    *use = lfirst(lc);
@@ -357,9 +427,9 @@ playbook_lint_names(Compiler *compiler)
 		SourceError warning = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		/* the template as a whole has a warning where it is one of Go */
-		if (is_given(compiler, use, arrivals) ||
-			playbook_go_template_hint(use->scalar->string) != NULL)
+		if (compiler->nwarnings >= PLAYBOOK_MAX_ISSUES)
+			break;
+		if (is_given(compiler, use, &givers))
 			continue;
 		meant = resembled(compiler, use);
 		if (use->optional && meant == NULL)
@@ -367,8 +437,9 @@ playbook_lint_names(Compiler *compiler)
 		warning.message = psprintf("no step, workload key or other known name is called \"%s\"",
 								   use->name);
 		warning.hint = name_hint(compiler, use, meant);
-		warning.line = use->line;
-		warning.column = use->column;
+		template_locate_name(use->template, use->number, &warning.line, &warning.column);
 		playbook_source_warning(compiler, use->scalar, &warning);
 	}
+	name_table_free(&givers.inputs.names);
+	name_table_free(&givers.items.names);
 }

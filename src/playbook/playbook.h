@@ -377,7 +377,7 @@ extern const char *const playbook_worker_names[];
 
 /* The largest playbook that registers. */
 #define PLAYBOOK_MAX_STEPS	20000
-#define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name: it is indexed */
+#define PLAYBOOK_MAX_NAME	512 /* bytes of a step's name or type: they are indexed */
 #define PLAYBOOK_INLINE_MARK '#'	/* between the path of a playbook and the step
 									 * in which another one is written */
 #define PLAYBOOK_MAX_PATH	1024	/* bytes of a catalog path: likewise */

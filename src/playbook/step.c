@@ -416,9 +416,12 @@ compile_action(Compiler *compiler, Step *step, const StepSource *source,
 		const YamlPair *pair = &merged->pairs[i];
 
 		CHECK_FOR_INTERRUPTS();
+		/* an empty "save" would hide a "sink" from the worker */
+		if (pair->value->kind == YN_NULL && strcmp(pair->key->string, "save") == 0)
+			continue;
 		if (key_is_forwarded(pair->key->string) &&
 			strcmp(pair->key->string, "data") != 0 &&
-			!(step->saves != NULL && pair->value == save))
+			!(step->saves != NULL && save != NULL && strcmp(pair->key->string, key) == 0))
 			add_member(compiler, builder, pair,
 					   compile_member(compiler, step->type, pair));
 	}
@@ -584,7 +587,9 @@ compile_input(Compiler *compiler, Step *step, const YamlNode *map,
 							  strcmp(step->type, "http") == 0))
 			continue;
 		for (member = 0; builder->doc && member < builder->doc->count; member++)
-			if (builder->nodes[member] == value)
+			if (builder->nodes[member] == value &&
+				word_is(builder->doc->keys[member].val.string.val,
+						builder->doc->keys[member].val.string.len, step_input_keys[i]))
 				doc = builder->doc->children[member];
 		if (doc == NULL)
 			doc = playbook_compile_doc(compiler, value);

@@ -208,6 +208,10 @@ action_type(Compiler *compiler, const YamlNode *map, const YamlNode **where)
 	length = strlen(type);
 	while (length > 0 && strchr(" \t\r\n", type[length - 1]) != NULL)
 		length--;
+	if (length > PLAYBOOK_MAX_NAME)
+		playbook_issue(compiler, ISSUE_ERROR, ERRCODE_NAME_TOO_LONG, node,
+					   "Write the type, such as python, and what it does beside it.",
+					   "the type of an action cannot be longer than %d bytes", PLAYBOOK_MAX_NAME);
 	return asc_tolower(type, length);
 }
 
@@ -235,7 +239,7 @@ raise_tool(const YamlNode *map)
 	own = playbook_new_map(map, map->count);
 	for (i = 0; i < map->count; i++)
 	{
-		if (map->pairs[i].value != tool)
+		if (strcmp(map->pairs[i].key->string, "tool") != 0)
 			playbook_add_pair(own, map->pairs[i].key, map->pairs[i].value);
 		else if (kind != NULL)
 			playbook_add_pair(own, map->pairs[i].key, unconstify(YamlNode *, kind));

@@ -87,8 +87,9 @@ number_from_numeric(Numeric n)
 }
 
 /*
- * Returns the number that a JSON number is; one with a fraction part, even
- * ".0", is a float.
+ * Returns the number that a JSON number is; one with a fraction part, even ".0", is a
+ * float.  As in Python, one that is too small for a float is 0, one that is too large is
+ * infinity.
  */
 Value
 number_from_json(Numeric n)
@@ -96,7 +97,7 @@ number_from_json(Numeric n)
 	if (numeric_is_nan(n) || numeric_is_inf(n))
 		value_fail("NaN and infinity are not JSON");
 	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(n))) > 0)
-		return value_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8,
+		return value_float(DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 															  NumericGetDatum(n))));
 	return number_from_numeric(n);
 }

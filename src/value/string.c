@@ -165,8 +165,8 @@ utext_offset(const char *s, int length, int64 chars)
 }
 
 /* Returns the byte offset of the character that ends at "end". */
-static int
-previous(const char *s, int end)
+int
+utext_previous(const char *s, int end)
 {
 	int			start = end - 1;
 	int			used;
@@ -333,7 +333,7 @@ utext_strip(const Value *s, const Value *chars, bool left, bool right)
 	}
 	while (right && end > start)
 	{
-		int			before = previous(s->u.string, end);
+		int			before = utext_previous(s->u.string, end);
 		int			used;
 		uint32		c = utext_decode(s->u.string + before, end - before, &used);
 
@@ -496,7 +496,7 @@ rsplit_space(Pieces *pieces, const Value *s, int64 max)
 		start = end;
 		while (start > 0)
 		{
-			int			before = previous(s->u.string, start);
+			int			before = utext_previous(s->u.string, start);
 			int			used;
 
 			bounds_work(4);
@@ -618,7 +618,7 @@ is_final_sigma(const Value *s, int pos, int after)
 		uint16		flags;
 
 		bounds_work(5);
-		pos = previous(s->u.string, pos);
+		pos = utext_previous(s->u.string, pos);
 		flags = unicode_flags(utext_decode(s->u.string + pos, s->length - pos, &used));
 		if (flags & UC_CASE_IGNORABLE)
 			continue;
@@ -885,7 +885,7 @@ utext_slice(const Value *s, int64 start, int64 stop, int64 step, int64 count)
 				pos += used;
 			}
 			for (left = step; left < 0; left++)
-				pos = previous(s->u.string, pos);
+				pos = utext_previous(s->u.string, pos);
 		}
 		result = utext_from_buffer(&buf);
 	}

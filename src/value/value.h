@@ -417,6 +417,7 @@ extern Value utext_from_cstring(const char *string);
 extern Value utext_from_buffer(StringInfo buf);
 extern int64 utext_chars(const char *s, int length);
 extern int	utext_offset(const char *s, int length, int64 chars);
+extern int	utext_previous(const char *s, int end);
 extern uint32 utext_decode(const char *s, int length, int *used);
 extern void utext_append_char(StringInfo buf, uint32 c);
 extern Value utext_repeat(const Value *s, int64 times);

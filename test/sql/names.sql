@@ -151,6 +151,10 @@ SELECT data FROM noetl.workload WHERE execution_id = :x;
 SELECT noetl.render('["{{ a }}", "{{ m.a }}", "{{ l[-1] }}", "{{ m[''a''] }}", "{{ a + 0 }}", "{{ a }}.", "{{ m }}", "{{ m.b }}"]'::jsonb,
     '{"a": 0.30000000000000000001, "m": {"a": 1.10000000000000000009, "b": 7}, "l": [1, 2.20]}');
 SELECT noetl.render('["{{ s.a }}", "{{ s.data.a }}", "{{ s.b }}"]'::jsonb, '{"s": {"a": 1.10, "status": "ok", "data": {"b": 2.20}}}', true);
+-- One that is too small or too large for a float is 0 or infinity in arithmetic, and handed on as it is.
+SELECT noetl.render('["{{ p < 0.05 }}", "{{ p * 2 }}", "{{ big > 1 }}", "{{ big }}."]'::jsonb, numbers) AS counted,
+       noetl.render('["{{ p }}", "{{ big }}"]'::jsonb, numbers) = jsonb_build_array(numbers -> 'p', numbers -> 'big') AS handed_on
+  FROM jsonb_build_object('p', 1.5e-400, 'big', repeat('9', 400)::numeric + 0.5) AS numbers;
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "names/parameters", "workload": {"msg": "100 {% off"}}') RETURNING execution_id AS x \gset
 SELECT status, error FROM noetl.execution WHERE execution_id = :x;
 SELECT count(noetl.cancel(execution_id)) AS cancelled FROM noetl.execution WHERE status = 'RUNNING';

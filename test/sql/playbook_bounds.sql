@@ -46,6 +46,19 @@ SELECT v, pg_temp.says('', v)
     '[{step: s, compensate: {type: python, code: x}}]', '[{step: s, type: noop, compensate: {type: python, code: x}}]', '[{step: end, compensate: {type: python, code: x}}]', '[{step: s, type: python, code: x, compensate: {type: save, storage: postgres, table: t, data: {a: 1}}}]', '[{step: s, type: python, code: x, compensate: {type: wait, for: 5}}]', '[{step: s, type: python, code: x, compensate: {type: noop}}]', '[{step: s, type: python, code: x, compensate: x}]',
     '[{step: s, type: python, code: x, when: "", pass: null}]', '[{step: s, type: python, code: x, when: "{{ 1 +"}]', '[{step: s, type: python, code: x, when: [1]}]']) v;
 
+-- A type is indexed.
+SELECT length(v), pg_temp.says_of('type: ' || v), pg_temp.says_of('type: iterator, collection: [1], element: n, task: {tool: {kind: ' || v || '}}')
+  FROM (SELECT repeat('t', n) FROM unnest(ARRAY[512, 513]) n) types(v);
+
+-- Two keys that name the same value by an alias are two keys.
+SELECT data -> 'type', data -> 'priority', data -> 'action' FROM unnest(ARRAY['type: iterator, collection: [1], element: n, chunk: &five 5, priority: *five, task: {type: python, code: x}',
+    'tool: &tool {kind: http, url: u}, data: *tool', 'type: python, code: x, data: &row {n: "{{ 1 + 1 }}"}, save: *row', 'type: python, code: x, save: &row {storage: event, n: "{{ 1 + 1 }}"}, args: *row']) v,
+    noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, ' || v || '}]') WHERE event_type = 'task';
+
+-- An empty key does not hide another one of the same meaning.
+SELECT data -> 'action' FROM unnest(ARRAY['collection: null, in: [1], element: n', 'collection: [1], element: null, iterator: n', 'collection: [1], element: n, chunk: null', 'collection: [1], element: n, save: null, sink: {storage: event}']) v,
+    noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: iterator, ' || v || ', task: {type: python, code: x}}]') WHERE event_type = 'task';
+
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
   FROM unnest(ARRAY['name: [n]', 'name: {n: 1}', 'metadata: x', 'metadata: [x]', 'metadata: {name: [n]}', 'workload: x', 'workload: [x]', 'labels: x', 'labels: {a: [1]}', 'timeout: 0', 'timeout: x', 'priority: x', 'limits: x', 'fairness: x', 'tests: x', 'tests: null', 'tests: [x]', 'tests: [{name: a, expect: {steps: {nowhere: {}}}}]', 'tests: [{name: a, expect: {tasks: [5]}}]',
@@ -63,3 +76,20 @@ SELECT v, pg_temp.says('workload: {town: x, towns: []}', v)
     format('[{step: s, type: python, code: x, next: %s}, {step: end}]', repeat('e', 300)), format('[{step: s, type: python, code: x, next: edn}, {step: %s}]', repeat('e', 300)), '[{step: s, type: python, code: x, next: edn}, {step: end}]', '[{step: s, type: python, code: x, next: ed}, {step: end}]', '[{step: s, type: python, code: x, next: END}, {step: end}]',
     '[{step: s, type: python, code: x, "-next": end}, {step: end}]', '[{step: s, type: python, code: x, timeuot: 5, timeout: 6}]', '[{step: s, type: python, code: "a = {{ town }} + {{ other }} + {{s}} + {{ towns|length }} + {{.x}}"}]', '[{step: s, type: python, code: [x]}]', '[{step: s, type: shell, comand: x}]', '[{step: s, type: shell, command: x, methud: y}]', '[{step: s, type: http, url: x, commmand: y}]', '[{step: s, type: http, url: x, save: {storage: http, host: h, data: {a: 1}}}]', '[{step: s, type: http, url: x, save: {storage: {type: http, url: u}, data: {a: 1}}}]']) v;
 SELECT v, pg_temp.says('', format('[{step: s, type: shell, command: %s}]', to_json(v))) FROM unnest(ARRAY['{{ .Env }}', '{{ $x }}', '{{ if x }}', '{{ range .x }}', '{{ range x }}', '{{ range "x" }}', '{{ range }}', '{{ end }}', '{{ with .x }}', '{{ template "x" }}', '{{ x }}', '{{ ranges }}']) v;
+
+-- Names that nothing defines cost no more where there are many of them.
+\set patience `echo ${NOETL_PATIENCE:-20s}`
+SET statement_timeout = :'patience';
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: python, code: x, args: {a: "' ||
+    (SELECT string_agg(format('{{ n%s }}', i), '') FROM generate_series(1, 10000) i) || '"}}]');
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n- {step: s, type: iterator, collection: [1], element: x, task: [' ||
+    (SELECT string_agg(format('{name: t%s, type: python, code: x, args: {a: "{{ t%s }}{{ n%s }}"}}', i, i, i), ', ') FROM generate_series(1, 10000) i) || ']}');
+SELECT count(*), min(message) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n' ||
+    (SELECT string_agg(format(E'- {step: s%s, next: {step: all, args: {n%s: 1}}}\n', i, i), '') FROM generate_series(1, 15000) i) || '- {step: all, type: python, code: x, args: {' ||
+    (SELECT string_agg(format('a%s: "{{ n%s }}{{ m }}"', i, i), ', ') FROM generate_series(1, 15000) i) || '}}');
+-- Nor do places of warnings in a document that aliases make large: they have no path any more.
+SELECT count(*), count(*) FILTER (WHERE path LIKE 'workflow[0].args.%') BETWEEN 5 AND 100 AS some_paths, max(line) AS line
+  FROM noetl.validate('{apiVersion: noetl.io/v1, kind: Playbook, path: bounds, workload: {a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], ' ||
+    (SELECT string_agg(format('a%s: &a%s [%s], ', i, i, repeat(format('*a%s, ', i - 1), 9)), '') FROM generate_series(1, 5) i) || 'z: 1}, workflow: [{step: s, type: python, code: x, args: {' ||
+    (SELECT string_agg(format('k%s: "{{ n%s }}"', i, i), ', ') FROM generate_series(1, 1000) i) || '}}]}');
+RESET statement_timeout;

@@ -83,6 +83,7 @@ SELECT pg_temp.show(ARRAY[
 SELECT pg_temp.show(ARRAY[
   '{{ "x*" | regex_replace("x*", "-") }} {{ "a.b\nc" | regex_findall(".+") }} {{ "a\nb" | regex_search("(?s)a.b") | length }} {{ "line\n" is search("e$") }}',
   '{{ "a b" | regex_findall("(?x) [a-z]  # a letter") }} {{ "[x]" | regex_findall("[[\\]]") }} {{ "aXa" | regex_search("(?P<q>a)X(?P=q)") }} {{ "{x} a{,2}" | regex_search("\\{x} a{,2}") }}',
+  '{{ "xx{,}{}" | regex_findall("x{,}") }} {{ "xx{,}{}x{" | regex_findall("{}|x{$") }}',
   '{{ "\u0001" | regex_replace("\\x01", "\\t\\\\\\.") }} {{ "straße" | regex_search("\\w+\\Z") }} {{ "aé" | regex_replace("(?<=a)\\u00e9", "\\g<0>\\g<0>") }}',
   '{{ "x" | regex_replace("(x)(y)?", "[\\2]") }} {{ "ab12" | regex_replace("(?#comment)\\D", "") }}',
   '{{ "x" is search("(") }}', '{{ "x" is search("*") }}', '{{ "x" is search("a{2,1}") }}', '{{ "x" is search("(?>x)") }}', '{{ "x" is search("(?=(x))") }}', '{{ "x" is search("\\q") }}',
@@ -119,6 +120,7 @@ SELECT pg_temp.show(ARRAY[
 SELECT pg_temp.show(ARRAY[
   '{{ "test1" | hash("sha1") }} {{ "test1" | hash("md5") }} {{ "test2" | hash("sha512") | truncate(20, true) }} {{ "a" | sha256 }} {{ "a" | md5 }}', '{{ "a" | hash("crc") }}',
   '{{ {"a": [1, "x: y"], "b": {"c": none, "d": {}}, "e": "2026-03-01"} | to_yaml }}', '{{ {"a": [1, [2, {"x": "yes"}]], "b": "1"} | to_nice_yaml(indent=2) }}',
+  '{{ {"a": [1, {"b": [2, []]}], "c": "x"} | to_yaml(default_flow_style=true) }}{{ {"a": [1]} | to_yaml(default_flow_style=false) }}', '{{ ["1234567890123456\\\ttab"] | to_yaml(default_flow_style=false, width=20) }}',
   '{{ "a: 1\nb: [x, 2]" | from_yaml }} {{ ("{\"a\": 1.0}" | fromjson).a }}', '{{ "a: [" | from_yaml }}', '{{ {"b": [1], "a": "é"} | to_nice_json }}{{ {"b": 1, "a": {}} | to_nice_json(indent=2) }}',
   '{{ "/etc/asdf/foo.txt" | basename }} {{ "/etc/asdf/foo.txt" | dirname }} {{ "nginx.conf" | splitext | first }} {{ "/a/.bashrc" | splitext | list }}',
   '{{ "Trollhattan%2C%20a+b" | urldecode }} {{ url | urlsplit("hostname") }} {{ url | urlsplit("port") }} {{ url | urlsplit("query") }} {{ url | urlsplit("scheme") }}', '{{ url | urlsplit }}', '{{ url | urlsplit("color") }}',

@@ -26,6 +26,11 @@ SELECT pg_temp.try(t) FROM unnest(ARRAY[
   '{{ ("é"*1500000).find("é"*750000~"ü") }} {{ ("é"*1500000~"ü").find("é"*750000~"ü") }} {{ ("ü"~"é"*1500000).rfind("ü"~"é"*750000) }}',
   '{{ ("a"*3000000).strip("b"*1500000~"a") }}{{ ("é"*1500000).strip("ü"*1500000~"é") }}!'
 ]) AS t ORDER BY t;
+-- So do regular expressions, whatever the order in which the groups of a match are asked for.
+SELECT pg_temp.try(t) FROM unnest(ARRAY[
+  $${{ ("foo bär "*100000)|regex_replace("(\w+) (\w+)", "\\2 \\1")|length }}$$,
+  $${{ ("foo bär "*100000)|regex_findall("((\w)\w*)")|last }}$$
+]) AS t ORDER BY t;
 
 -- The two-way search finds what a plain search finds.
 SELECT count(*) AS cases, count(*) FILTER (WHERE found IS DISTINCT FROM expected) AS differences
