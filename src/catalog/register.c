@@ -180,12 +180,36 @@ store_document(const Document *document, text *content, text *path, bytea *diges
 						  digest, JsonbValueToJsonb(&payload));
 }
 
+/* Warns of a version that is not the newest: whoever registers it again expects that. */
+static void
+warn_of_older(const char *path, int64 catalog_id)
+{
+	int64		newest;
+	const char *same_path;
+	int			version;
+	int			newest_version;
+
+	if (!catalog_find(path, 0, DT_NOEND, &newest) || newest == catalog_id ||
+		!catalog_describe(catalog_id, &same_path, &version) ||
+		!catalog_describe(newest, &same_path, &newest_version))
+		return;
+	ereport(WARNING,
+			(errmsg("this text is version %d of playbook \"%s\", not the newest", version, path),
+			 errdetail("noetl.execute() starts version %d unless it is told another one.",
+					   newest_version),
+			 errhint("To make it the newest version, change it: a comment is enough.")));
+}
+
 /* Stores a valid document under a path of the current role's (catalog/register.h). */
 int64
 catalog_store_document(const Document *document, text *content, text *path)
 {
+	int64		catalog_id;
+
 	catalog_claim_path(path);
-	return store_document(document, content, path, content_digest(content));
+	catalog_id = store_document(document, content, path, content_digest(content));
+	warn_of_older(text_to_cstring(path), catalog_id);
+	return catalog_id;
 }
 
 /* Returns the first error of a document as one line. */

@@ -128,6 +128,8 @@ SELECT noetl.rebuild(:id) >= 0 AS rebuilt;
 SELECT started_by FROM noetl.execution WHERE execution_id = :id;
 SELECT * FROM noetl.verify(:id);
 SELECT noetl.cancel(:id);
+DELETE FROM noetl.event WHERE execution_id = :id; -- nobody can say whose it was when the roles are gone
+DELETE FROM noetl.execution WHERE execution_id = :id;
 
 -- A schedule: what it starts runs for the role that has made it; without that role it says so.  An error that
 -- passes is tried again.
