@@ -58,6 +58,7 @@ SELECT data -> 'type', data -> 'priority', data -> 'action' FROM unnest(ARRAY['t
 -- An empty key does not hide another one of the same meaning.
 SELECT data -> 'action' FROM unnest(ARRAY['collection: null, in: [1], element: n', 'collection: [1], element: null, iterator: n', 'collection: [1], element: n, chunk: null', 'collection: [1], element: n, save: null, sink: {storage: event}']) v,
     noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: iterator, ' || v || ', task: {type: python, code: x}}]') WHERE event_type = 'task';
+SELECT noetl.task_action('{"type": "python", "code": "x", "save": null, "sink": {"storage": "event"}}', '{}', '{}', '{}');
 
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
