@@ -113,10 +113,9 @@ search_layer(Search *search, const TemplateDoc *layer, const JsonbValue *key,
 		search_doc(search, layer, member, path);
 }
 
-/* Searches a member of the input that transitions of a list give to a step. */
-static void
-search_transitions(Search *search, const TransitionList *list, int step,
-				   const JsonbValue *key, const JsonbValue *member, List *path)
+/* Adds the layers (TemplateDoc *) of the input that transitions of a list give to a step. */
+static List *
+add_given(List *layers, const TransitionList *list, int step)
 {
 	for (int i = 0; i < list->count; i++)
 	{
@@ -128,9 +127,24 @@ search_transitions(Search *search, const TransitionList *list, int step,
 				&entry->else_targets[j - entry->ntargets];
 
 			for (int k = 0; target->step == step && k < target->input.count; k++)
-				search_layer(search, target->input.layers[k], key, member, path);
+				layers = lappend(layers, target->input.layers[k]);
 		}
 	}
+	return layers;
+}
+
+/* Returns the layers (TemplateDoc *) of the input that transitions give to a step. */
+static List *
+given_layers(const Playbook *playbook, int step)
+{
+	List	   *layers = NIL;
+
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		layers = add_given(layers, &playbook->steps[i].next, step);
+		layers = add_given(layers, &playbook->steps[i].on_error_next, step);
+	}
+	return layers;
 }
 
 /*
@@ -208,9 +222,10 @@ giver_of(const Step *task, const Scope *scope, const JsonbValue *key)
 static void
 search_input(Search *search, const Step *task, const JsonbValue *input, List *path)
 {
-	const Playbook *playbook = search->scope->state->playbook;
 	const JsonbValue *members = search->scope->members;
 	List	   *left = search->scope->left_members;
+	List	   *given = given_layers(search->scope->state->playbook, task->index);
+	ListCell   *lc;
 	JsonbIterator *it = json_walk(input);
 	JsonbValue	key;
 	JsonbValue	member;
@@ -225,35 +240,32 @@ search_input(Search *search, const Step *task, const JsonbValue *input, List *pa
 
 		if (layer >= 0)
 			search_layer(search, task->input.layers[layer], &key, &member, place);
-		for (int i = 0; layer < 0 && i < playbook->nsteps; i++)
-		{
-			search_transitions(search, &playbook->steps[i].next, task->index, &key, &member,
-							   place);
-			search_transitions(search, &playbook->steps[i].on_error_next, task->index, &key,
-							   &member, place);
-		}
+		foreach(lc, layer < 0 ? given : NIL)
+			search_layer(search, lfirst(lc), &key, &member, place);
 	}
 	search->scope->members = members;
 	search->scope->left_members = left;
 }
 
-/* Searches a member of an input in all that may have given it to a step. */
+/* Searches what a layer may have given of an input: one member, or (NULL) all of them. */
 static void
-search_givers(Search *search, const Step *step, const JsonbValue *key, const JsonbValue *member)
+search_given(Search *search, const TemplateDoc *layer, const JsonbValue *input,
+			 const char *member, int length)
 {
-	const Playbook *playbook = search->scope->state->playbook;
-	const InputLayers *body = step->iterator != NULL ? &step->iterator->body->input : NULL;
+	JsonbValue	value;
 
-	for (int i = 0; i < step->input.count; i++)
-		search_layer(search, step->input.layers[i], key, member, NIL);
-	for (int i = 0; body != NULL && i < body->count; i++)
-		search_layer(search, body->layers[i], key, member, NIL);
-	for (int i = 0; i < playbook->nsteps; i++)
+	for (int i = 0; layer->kind == DOC_OBJECT && i < layer->count; i++)
 	{
-		search_transitions(search, &playbook->steps[i].next, step->index, key, member, NIL);
-		search_transitions(search, &playbook->steps[i].on_error_next, step->index, key, member,
-						   NIL);
+		const char *name = layer->keys[i].val.string.val;
+
+		if ((member == NULL || (layer->keys[i].val.string.len == length &&
+								memcmp(name, member, length) == 0)) &&
+			json_get_n(input, name, layer->keys[i].val.string.len, &value))
+			search_doc(search, layer->children[i], &value, NIL);
 	}
+	if (layer->kind != DOC_OBJECT && (member == NULL || word_is(member, length, "input")) &&
+		json_get(input, "input", &value))
+		search_doc(search, layer, &value, NIL);
 }
 
 /*
@@ -263,20 +275,22 @@ search_givers(Search *search, const Step *step, const JsonbValue *key, const Jso
 bool
 input_is_left(Scope *scope, const JsonbValue *input, const char *member, int length)
 {
+	const Step *step = scope->step;
+	const InputLayers *body;
 	Search		search = {scope};
 	TemplateNeeds needs = scope->template.needs;
-	JsonbIterator *it;
-	JsonbValue	key;
-	JsonbValue	value;
+	ListCell   *lc;
 
-	if (scope->step == NULL || !json_is_object(input))
+	if (step == NULL || !json_is_object(input))
 		return false;
 	scope->template.needs = NEEDS_NAMES;
-	it = json_walk(input);
-	while (!search.found && json_next_member(&it, &key, &value))
-		if (member == NULL || (key.val.string.len == length &&
-							   memcmp(key.val.string.val, member, length) == 0))
-			search_givers(&search, scope->step, &key, &value);
+	body = step->iterator != NULL ? &step->iterator->body->input : NULL;
+	for (int i = 0; i < step->input.count; i++)
+		search_given(&search, step->input.layers[i], input, member, length);
+	for (int i = 0; body != NULL && i < body->count; i++)
+		search_given(&search, body->layers[i], input, member, length);
+	foreach(lc, given_layers(scope->state->playbook, step->index))
+		search_given(&search, lfirst(lc), input, member, length);
 	scope->template.needs = needs;
 	return search.found;
 }

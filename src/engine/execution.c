@@ -71,14 +71,14 @@ start_version(const JsonbValue *context)
 		version >= 1 && version <= PG_INT32_MAX)
 		return version;
 	text = json_get_text(context, "version");
-	if (text == NULL || pg_strcasecmp(text, "latest") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the version of a playbook must be a number from 1, or \"latest\""),
-				 errdetail("The context of the event has %.100s.",
-						   JsonbToCString(NULL, &json_to_jsonb(&given)->root, 0)),
-				 errhint("Without a version the newest is started.")));
-	return 0;
+	if (text != NULL && pg_strcasecmp(text, "latest") == 0)
+		return 0;
+	text = JsonbToCString(NULL, &json_to_jsonb(&given)->root, 0);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the version of a playbook must be a number from 1, or \"latest\""),
+			 errdetail("The context of the event has %s.", value_clip_name(text, strlen(text))),
+			 errhint("Without a version the newest is started.")));
 }
 
 /*

@@ -313,6 +313,16 @@ find_workflow(Compiler *compiler)
 	return workflow;
 }
 
+/* Returns the first step that has a name, in any case; -1: there is none. */
+static int
+first_called(const Playbook *playbook, const char *name)
+{
+	for (int i = 0; i < playbook->nsteps; i++)
+		if (playbook_name_is(playbook->steps[i].name, name))
+			return i;
+	return -1;
+}
+
 /*
  * Numbers the steps and finds the entry.  Steps whose name is taken come last:
  * the playbook is refused, but other faults in them are reported, too.
@@ -359,10 +369,8 @@ load_steps(Compiler *compiler, const YamlNode *workflow)
 	foreach(cell, repeated)
 		add_step(compiler, lfirst(cell),
 				 playbook_scalar_text(name_node(lfirst(cell))), lfirst(cell));
-	for (i = 0; i < playbook->nsteps; i++)
-		if (playbook_name_is(playbook->steps[i].name, "start"))
-			break;
-	playbook->entry = i < playbook->nsteps ? i : 0;
+	playbook->entry = Max(first_called(playbook, "start"), 0);
+	compiler->end_step = first_called(playbook, "end");
 	playbook->nwritten = playbook->nsteps;
 }
 

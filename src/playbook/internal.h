@@ -45,6 +45,7 @@ typedef struct Compiler
 	bool	   *task_used;		/* whether a step refers to the task */
 	const YamlNode **step_nodes;	/* the steps as written, by index */
 	Playbook   *playbook;
+	int			end_step;		/* the step that is called end, in any case, or -1 */
 	MemoryContext scratch;		/* what only compilation needs */
 
 	MemoryContext issue_context;	/* the caller's */

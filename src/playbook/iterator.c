@@ -26,18 +26,31 @@ add_named(YamlNode *map, const char *key, const YamlNode *value)
 	playbook_add_pair(map, playbook_new_string(value, key), unconstify(YamlNode *, value));
 }
 
-/* Returns whether a key of an iterator is the one from which a part of it is taken. */
-static bool
-gives_part(const YamlNode *map, const char *key)
+/*
+ * Notes for each part of an iterator the key that gives it, or NULL: the first of its names
+ * that is not empty.
+ */
+static void
+find_parts(const YamlNode *map, const char **given)
 {
 	for (int i = 0; i < ITERATOR_KEYS; i++)
-		for (const char *const *name = iterator_keys[i].names; *name != NULL; name++)
-			if (playbook_member(map, *name) != NULL)
-			{
-				if (strcmp(*name, key) == 0)
-					return true;
-				break;
-			}
+	{
+		const char *const *name = iterator_keys[i].names;
+
+		while (*name != NULL && playbook_member(map, *name) == NULL)
+			name++;
+		given[i] = *name;
+	}
+}
+
+/* Returns whether a key gives a part of an iterator, or would hide one that another gives. */
+static bool
+is_part(const char *const *given, const char *key)
+{
+	for (int i = 0; i < ITERATOR_KEYS; i++)
+		if (given[i] != NULL &&
+			(strcmp(given[i], key) == 0 || strcmp(iterator_keys[i].key, key) == 0))
+			return true;
 	return false;
 }
 
@@ -182,14 +195,12 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 {
 	const YamlNode *merged = source->merged;
 	YamlNode   *map = playbook_new_map(merged, merged->count + ITERATOR_KEYS + 2);
+	const char *given[ITERATOR_KEYS];
 
+	find_parts(loop, given);
 	for (int i = 0; i < ITERATOR_KEYS; i++)
-	{
-		const YamlNode *value = playbook_first_member(loop, iterator_keys[i].names);
-
-		if (value != NULL)
-			add_named(map, iterator_keys[i].key, value);
-	}
+		if (given[i] != NULL)
+			add_named(map, iterator_keys[i].key, playbook_member(loop, given[i]));
 	add_named(map, "task", task);
 	add_named(map, "type", playbook_new_string(merged, "iterator"));
 	for (int i = 0; i < merged->count; i++)
@@ -197,15 +208,14 @@ canonical_map(const StepSource *source, const YamlNode *loop, const YamlNode *ta
 		const char *key = merged->pairs[i].key->string;
 		bool		wanted;
 
+		CHECK_FOR_INTERRUPTS();
 		if (loop != merged)
-			wanted = key_in(key, whole_step_keys) && yaml_member(map, key) == NULL;
+			wanted = key_in(key, whole_step_keys);
 		else
-			/* an empty key does not hide the part that another one gives */
-			wanted = !gives_part(merged, key) && yaml_member(map, key) == NULL &&
-				strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
+			wanted = strcmp(key, "type") != 0 && strcmp(key, "tool") != 0 &&
 				strcmp(key, "task") != 0 && strcmp(key, "workbook") != 0 &&
 				strcmp(key, "tasks") != 0;
-		if (wanted)
+		if (wanted && !is_part(given, key))
 			playbook_add_pair(map, merged->pairs[i].key, merged->pairs[i].value);
 	}
 	return map;

@@ -39,7 +39,9 @@ add_rendered(JsonBuilder *builder, const JsonbValue *map, const char *type,
 	while (json_next_member(&it, &key, &value))
 	{
 		name = pnstrdup(key.val.string.val, key.val.string.len);
-		if (key_in(name, left_out) || is_layer(name, type))
+		/* an empty "save" would hide a "sink" from the worker */
+		if (key_in(name, left_out) || is_layer(name, type) ||
+			(value.type == jbvNull && strcmp(name, "save") == 0))
 			continue;
 		/* on_error steers a step, and the items of an iterator */
 		if (!(strcmp(type, "iterator") == 0 && strcmp(name, "on_error") == 0) &&

@@ -171,16 +171,6 @@ compile_targets(Compiler *compiler, const YamlNode *node,
 	return count;
 }
 
-/* Returns the step that is called end, however that is written; -1: there is none. */
-static int
-find_end(const Playbook *playbook)
-{
-	for (int i = 0; i < playbook->nsteps; i++)
-		if (playbook_name_is(playbook->steps[i].name, "end"))
-			return i;
-	return -1;
-}
-
 /* Compiles one target; false after an issue. */
 static bool
 compile_target(Compiler *compiler, const YamlNode *node,
@@ -200,7 +190,7 @@ compile_target(Compiler *compiler, const YamlNode *node,
 	}
 	target->step = playbook_find_step(compiler->playbook, name, strlen(name));
 	if (target->step < 0 && playbook_name_is(name, "end"))
-		target->step = find_end(compiler->playbook);
+		target->step = compiler->end_step;
 	if (node->kind == YN_MAP)
 	{
 		compile_layers(compiler, node, below, &target->input);

@@ -234,8 +234,9 @@ TASK_COLUMNS
  */
 
 static const char retry_sql[] =
-"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, " MEMBERS("$8", "$3") " || $3::jsonb, $4::int,"
-" $5::boolean, $6::text, $7::jsonb)";
+"SELECT noetl.retry_delay($1::jsonb, $2::jsonb, " MEMBERS("$8", "$3")
+" || jsonb_build_object('input', $8::jsonb, 'args', $8::jsonb) || $3::jsonb,"
+" $4::int, $5::boolean, $6::text, $7::jsonb)";
 
 static const char interval_seconds_sql[] =
 "SELECT extract(epoch FROM $1::interval)";

@@ -172,3 +172,22 @@ SELECT noetl.cancel(:x);
 SELECT noetl.redrive(:x, '{"n": 3, "o": 4}');
 SELECT * FROM work();
 SELECT * FROM noetl.verify(:x);
+
+-- The log of an end that began under version 0.1.0 does not have its input.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: ends/begun
+workflow:
+- {step: start, next: {step: end, data: {n: 1}}}
+- {step: end, type: python, code: x, result: "{{ n }} {{ result.v }}"}
+$$) > 0 AS registered;
+SELECT noetl.execute('ends/begun') AS x \gset
+UPDATE noetl.event SET meta = NULL WHERE execution_id = :x AND event_type = 'step_started' AND meta = '{"input": {"n": 1}}';
+SELECT * FROM noetl.verify(:x);
+SELECT * FROM work('{"end": {"v": 2}}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+UPDATE noetl.event SET meta = '{"input": {"n": 2}}' WHERE execution_id = :x AND event_type = 'step_started';
+SELECT relation, expected, found FROM noetl.verify(:x);
+UPDATE noetl.event SET meta = '{"input": {"n": 1}}' WHERE execution_id = :x AND event_type = 'step_started';

@@ -48,6 +48,7 @@ SELECT event_type, node_id = execution_id::text AS own FROM noetl.event
 -- A version is a number; to ignore a word would start something else.
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "version": "newest"}');
 INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', '{"path": "events/insert", "version": 4294967297}');
+INSERT INTO noetl.event (event_type, context) VALUES ('execution_start', jsonb_build_object('path', 'events/insert', 'version', repeat('é', 80)));
 SELECT noetl.execute('events/insert', version => 0);
 
 -- A worker's step_result counts when nothing else came; a client may end a step.

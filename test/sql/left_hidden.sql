@@ -108,3 +108,13 @@ SELECT * FROM pg_temp.handed_on('end', E'- {step: b, type: shell, command: "true
 SELECT * FROM pg_temp.handed_on('items', '- {step: b, type: iterator, mode: distributed, collection: [1], element: n, task: {type: shell, command: "{{ auth }}"}}');
 -- What is beside it goes on.
 SELECT * FROM pg_temp.handed_on('beside', '- {step: b, type: shell, command: "true", when: "{{ data.plain and plain }}", args: {own: "{{ plain }}"}, next: {step: c, data: {plain: "{{ data.plain }}"}}}');
+
+-- Whether an input has strings of a worker costs no more where it has many members, and the playbook many steps.
+\set patience `echo ${NOETL_PATIENCE:-20s}`
+SET statement_timeout = :'patience';
+SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: left/many\nworkload: {big: {}}\nworkflow:\n- {step: start, next: {step: ask, data: "{{ big }}"}}\n- {step: ask, next: [' ||
+    (SELECT string_agg(format('{when: "{{ (data | length) == %s }}", then: s1}', i), ', ') FROM generate_series(1, 20) i) || E', {step: shell}]}\n' ||
+    (SELECT string_agg(format(E'- {step: s%s, next: s%s}\n', i, i + 1), '') FROM generate_series(1, 4000) i) || E'- {step: s4001}\n- {step: shell, type: shell, command: "{{ env.HOME }}"}') > 0 AS registered;
+SELECT noetl.execute('left/many', jsonb_build_object('big', (SELECT jsonb_object_agg('k' || i, i) FROM generate_series(1, 10000) i))) > 0 AS started;
+RESET statement_timeout;
+SELECT step FROM work();

@@ -158,6 +158,6 @@ SELECT * FROM pg_temp.check($$
 $$);
 -- Conditions that are text, and those that are not.
 SELECT * FROM pg_temp.check($$
-- {step: a, type: python, code: x, when: "{{ town }} == 5", pass: "not {{ town }}", retry: {retry_when: "${{ status_code }}", stop_when: " {{ attempt > 3 }} "}, next: [{when: "{{ town }} and {{ towns }}", step: b}, {when: "{{ '}' ~ town }}", step: b}]}
+- {step: a, type: python, code: x, when: "{{ town }} == 5", pass: "not {{ town }}", retry: {retry_when: "${{ status_code }}", stop_when: " {{ attempt > 3 }} "}, next: [{when: "{{ town }} and {{ towns }}", step: b}, {when: "{{ '}}' ~ town }}", step: b}, {when: "{{ '\\'}}' ~ town }}", step: b}]}
 - {step: b, when: "{% if town %}yes{% endif %}{# {{ town }} #}", pass: "{{ town }}{{ towns }}", next: [{when: "{{ {'a': {'b': 1}}.a.b }}", step: end}]}
 $$);

@@ -214,6 +214,22 @@ workflow:
 $$) > 0 AS registered;
 SELECT noetl.execute('views/blocked') AS e \gset
 SELECT noetl.explain(:'e', 'mermaid') ~ 'class n2 blocked' AS coloured, noetl.explain(:'e', 'dot') ~ 'n2 .*fillcolor="#fdeec2"' AS in_dot;
+-- Of the states of several visits the first one colours the step.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: views/visits
+workflow:
+- {step: start, next: [a, b]}
+- {step: a, next: twice}
+- {step: b, next: twice}
+- {step: twice, type: twice, code: x, join: each}
+$$) > 0 AS registered;
+SELECT noetl.execute('views/visits') AS visits \gset
+SELECT node_name FROM noetl.lease('tester', types => '{twice}');
+SELECT state FROM noetl.progress(:visits) WHERE step = 'twice';
+SELECT noetl.explain(:'visits', 'mermaid') ~ 'class n3 leased' AS coloured, noetl.explain(:'visits', 'dot') ~ 'n3 .*fillcolor="#[0-9a-f]+"' AS in_dot;
+SELECT noetl.cancel(:visits);
 
 -- The metrics tell what is blocked, and of what may be leased no type that is paused.
 CREATE FUNCTION measured() RETURNS SETOF text LANGUAGE sql AS $$

@@ -58,6 +58,7 @@ SELECT data -> 'type', data -> 'priority', data -> 'action' FROM unnest(ARRAY['t
 -- An empty key does not hide another one of the same meaning.
 SELECT data -> 'action' FROM unnest(ARRAY['collection: null, in: [1], element: n', 'collection: [1], element: null, iterator: n', 'collection: [1], element: n, chunk: null', 'collection: [1], element: n, save: null, sink: {storage: event}']) v,
     noetl.simulate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: iterator, ' || v || ', task: {type: python, code: x}}]') WHERE event_type = 'task';
+SELECT noetl.task_action('{"type": "python", "code": "x", "save": null, "sink": {"storage": "event"}}', '{}', '{}', '{}');
 
 -- What stands before the workflow.
 SELECT v, pg_temp.says(v)
@@ -92,4 +93,9 @@ SELECT count(*), count(*) FILTER (WHERE path LIKE 'workflow[0].args.%') BETWEEN 
   FROM noetl.validate('{apiVersion: noetl.io/v1, kind: Playbook, path: bounds, workload: {a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], ' ||
     (SELECT string_agg(format('a%s: &a%s [%s], ', i, i, repeat(format('*a%s, ', i - 1), 9)), '') FROM generate_series(1, 5) i) || 'z: 1}, workflow: [{step: s, type: python, code: x, args: {' ||
     (SELECT string_agg(format('k%s: "{{ n%s }}"', i, i), ', ') FROM generate_series(1, 1000) i) || '}}]}');
+-- Nor do the keys of an iterator, and branches that end, where there are many of them.
+SELECT count(*) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow: [{step: s, type: iterator, collection: [1], element: n, task: {type: python, code: x}, ' ||
+    (SELECT string_agg(format('k%s: 1', i), ', ') FROM generate_series(1, 40000) i) || '}]');
+SELECT count(*) FROM noetl.validate(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: bounds\nworkflow:\n' ||
+    (SELECT string_agg(format(E'- {step: s%s, next: s%s}\n', i, i + 1), '') FROM generate_series(1, 10000) i) || '- {step: s10001, next: [' || repeat('END, ', 200000) || E'End]}\n- {step: end}');
 RESET statement_timeout;

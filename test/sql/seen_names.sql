@@ -149,20 +149,22 @@ SELECT step FROM work('{"a": {"status": "success", "data": "words", "more": [8]}
 SELECT pg_temp.result('text') AS result;
 
 -- The members of "results" are values of steps, with their envelopes: no other way leads to
--- a step whose name is no name of a template. A worker sees the same.
+-- a step whose name is no name of a template. A worker sees the same. A member of the input hides the
+-- step that is called like it, but not its member of "results".
 SELECT pg_temp.begin('results', $$
 workflow:
 - {step: fetch-all, type: python, code: x, next: each-one}
 - {step: each-one, type: iterator, mode: distributed, collection: [1, 2], element: n, on_error: continue, task: {type: python, code: x}, next: text}
 - {step: text, type: python, code: x, next: [{when: "{{ results['fetch-all'].status == 'success' and results['each-one'].errors | length == 1 }}", step: walk}]}
-- {step: walk, type: iterator, collection: [1], element: n, next: end,
+- {step: walk, type: iterator, collection: [1], element: n, next: end, args: {text: 1},
+   note: "{{ text }} {{ results.text.more }} {{ results['text'].status }} {{ text.more is defined }}",
    task: {type: python, code: x, args: {a: "{{ results['fetch-all'].status }} {{ results['fetch-all'].data.k }} {{ results['each-one'].total_iterations }} {{ results.text.more }} {{ results.text }}"}}}
 - {step: end, result: {a: "{{ results['fetch-all'].status }} {{ results['fetch-all'].result.k }}", b: "{{ results['each-one'].total_iterations }} {{ results['each-one'].results }}",
                        c: "{{ results.text.status }} {{ results.text.more }} {{ results.text.data }} {{ results.text.less is defined }} {{ results.nobody is defined }}"}}
 $$) > 0 AS started;
 SELECT step FROM work('{"fetch-all": {"status": "success", "data": {"k": 1}}, "each-one": {"fail": "no"}}', 2);
 SELECT step FROM work('{"each-one": {"z": 1}, "text": {"status": "success", "data": "words", "more": 5}}', 2);
-SELECT noetl.task_action(action -> 'task', context, '{}', '{}') -> 'data' AS data FROM noetl.queue;
+SELECT noetl.task_action(action -> 'task', context, '{}', '{}') -> 'data' AS data, action ->> 'note' AS note FROM noetl.queue;
 SELECT step FROM work();
 SELECT pg_temp.result('results') AS result;
 SELECT execution_id, difference FROM noetl.execution e CROSS JOIN LATERAL noetl.verify(e.execution_id) AS difference

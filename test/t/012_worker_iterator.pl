@@ -250,7 +250,7 @@ task:
   tool: python
   code: "result = {'status_code': 503}"
   args: {least: "{{ x * 500 }}"}
-  retry: {max_attempts: 2, initial_delay: 0.01, retry_when: "{{ status_code >= least and this.data.status_code == 503 }}"}
+  retry: {max_attempts: 2, initial_delay: 0.01, retry_when: "{{ status_code >= least and input.least + args.least == 1000 and this.data.status_code == 503 }}"}
 EOT
 drain();
 is(result_of($execution, "result -> 'count'"), 2, 'items are repeated');

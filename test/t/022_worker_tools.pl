@@ -395,7 +395,7 @@ echo "$SECRET"; cat
 EOT
 {
 	local $ENV{PATH} = "$directory/docker:$ENV{PATH}";
-	like(result_with("tool: container\nimage: alpine:3\ncommand: cat\nenv: {SECRET: planted-in-container}\nmemory: 64m\n"
+	like(result_with("tool: container\nimage: alpine:3\ncommand: cat\nenv: {SECRET: planted-in-container, NONE: null}\nmemory: 64m\n"
 			  . "network: none\ndata: {a: 1}\n", @container),
 		qr/"stdout": "planted-in-container\\n\{\\"a\\": 1\}"/, 'container: environment, input and output');
 	my $calls = slurp_file("$directory/docker/docker.calls");
