@@ -113,23 +113,20 @@ search_layer(Search *search, const TemplateDoc *layer, const JsonbValue *key,
 		search_doc(search, layer, member, path);
 }
 
-/* Searches a member of the input that transitions of a list give to a step. */
+/* Searches a member of an input in what transitions give to a step. */
 static void
-search_transitions(Search *search, const TransitionList *list, int step,
-				   const JsonbValue *key, const JsonbValue *member, List *path)
+search_transitions(Search *search, const Playbook *playbook, int step, const JsonbValue *key,
+				   const JsonbValue *member, List *path)
 {
-	for (int i = 0; i < list->count; i++)
+	ListCell   *lc;
+
+	foreach(lc, playbook->arrivals[step])
 	{
-		const Transition *entry = &list->entries[i];
+		const InputLayers *input = (InputLayers *) lfirst(lc);
 
-		for (int j = 0; j < entry->ntargets + entry->nelse; j++)
-		{
-			const Target *target = j < entry->ntargets ? &entry->targets[j] :
-				&entry->else_targets[j - entry->ntargets];
-
-			for (int k = 0; target->step == step && k < target->input.count; k++)
-				search_layer(search, target->input.layers[k], key, member, path);
-		}
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < input->count; i++)
+			search_layer(search, input->layers[i], key, member, path);
 	}
 }
 
@@ -225,13 +222,8 @@ search_input(Search *search, const Step *task, const JsonbValue *input, List *pa
 
 		if (layer >= 0)
 			search_layer(search, task->input.layers[layer], &key, &member, place);
-		for (int i = 0; layer < 0 && i < playbook->nsteps; i++)
-		{
-			search_transitions(search, &playbook->steps[i].next, task->index, &key, &member,
-							   place);
-			search_transitions(search, &playbook->steps[i].on_error_next, task->index, &key,
-							   &member, place);
-		}
+		else
+			search_transitions(search, playbook, task->index, &key, &member, place);
 	}
 	search->scope->members = members;
 	search->scope->left_members = left;
@@ -248,12 +240,7 @@ search_givers(Search *search, const Step *step, const JsonbValue *key, const Jso
 		search_layer(search, step->input.layers[i], key, member, NIL);
 	for (int i = 0; body != NULL && i < body->count; i++)
 		search_layer(search, body->layers[i], key, member, NIL);
-	for (int i = 0; i < playbook->nsteps; i++)
-	{
-		search_transitions(search, &playbook->steps[i].next, step->index, key, member, NIL);
-		search_transitions(search, &playbook->steps[i].on_error_next, step->index, key, member,
-						   NIL);
-	}
+	search_transitions(search, playbook, step->index, key, member, NIL);
 }
 
 /*
