@@ -172,3 +172,13 @@ SELECT noetl.cancel(:x);
 SELECT noetl.redrive(:x, '{"n": 3, "o": 4}');
 SELECT * FROM work();
 SELECT * FROM noetl.verify(:x);
+
+-- Of two ends that have ended the first of the document gives the result, with its own input.
+SELECT * FROM pg_temp.play('both', $$
+- {step: start, next: [{step: end, data: {n: 1}}, {step: other, data: {n: 2}}]}
+- {step: end, type: python, code: x, result: {n: "{{ data.n }}", r: "{{ result.r }}"}}
+- {step: other, type: end, on_error: hold, result: "{{ data.no.such }}"}
+$$, '{"end": {"r": 1}}');
+SELECT noetl.skip(newest('ends/both'), 'other', '"by hand"');
+SELECT status, result FROM noetl.execution WHERE execution_id = newest('ends/both');
+SELECT * FROM noetl.verify(newest('ends/both'));
