@@ -447,7 +447,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* Finds the envelope in which the value of a step came. */
+/* Finds the envelope in which the value of a step came: no other value of the name has one. */
 static TemplateBinding
 scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {
@@ -455,14 +455,10 @@ scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 	const JsonbValue *envelope = NULL;
 	StepValue  *known = NULL;
 	int			step = playbook_find_step(scope->state->playbook, name, length);
-	JsonbValue	member;
 
 	if (name_is(name, length, "result") ||
 		(scope->is_save && scope->result != NULL && is_own_step(scope, name, length)))
 		envelope = scope->envelope;
-	else if ((scope->members != NULL && json_get_n(scope->members, name, length, &member)) ||
-			 (scope->outer != NULL && json_get_n(scope->outer, name, length, &member)))
-		return TEMPLATE_UNDEFINED;
 	else if (step >= 0)
 		known = seen_value(scope, step);
 	else
