@@ -182,3 +182,8 @@ $$, '{"end": {"r": 1}}');
 SELECT noetl.skip(newest('ends/both'), 'other', '"by hand"');
 SELECT status, result FROM noetl.execution WHERE execution_id = newest('ends/both');
 SELECT * FROM noetl.verify(newest('ends/both'));
+
+-- An end that has done something has ended: it is not held when its result cannot be made.
+SELECT * FROM pg_temp.play('acting_raises', $$
+- {step: end, type: python, code: x, on_error: hold, result: "{{ result.no.such }}"}
+$$);

@@ -117,6 +117,14 @@ SELECT noetl.debounce('recover_more/key', 'k', '1 hour') = :later AS put_off;
 SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :later]) AS id;
 
+-- One that has not been redriven does not have the key of a later one.
+SELECT noetl.execute('recover_more/key', key => 'older') AS x \gset
+SELECT noetl.cancel(:x), noetl.execute('recover_more/key', key => 'older', on_conflict => 'running') AS later \gset
+UPDATE noetl.start_key SET execution_id = :x WHERE key = 'older';
+SELECT relation, key FROM noetl.verify(:later);
+SELECT noetl.rebuild(:later);
+SELECT count(noetl.cancel(id)) AS cancelled, (SELECT count(*) FROM noetl.start_key WHERE execution_id = :later) AS has_key FROM unnest(ARRAY[:later]) AS id;
+
 -- So it is with the key of an execution that a worker has started: its parent does not go on without it.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
