@@ -205,6 +205,9 @@ extern void fail_start(BrokerState *state, Run *run, FailureKind kind, const cha
  */
 extern Run *live_run(BrokerState *state, int step, int visit);
 
+/* Returns whether a value, with the meta of its event, is of a step skipped while it waited. */
+extern bool skipped_waiting(const StepValue *value, const JsonbValue *meta);
+
 /* Returns the newest of the events that released the arrivals of a run. */
 extern int64 released_by(const Run *run);
 

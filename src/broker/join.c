@@ -108,9 +108,22 @@ waiting_run(BrokerState *state, int step)
 }
 
 /*
+ * Returns whether a value, with the meta of its event, is that of a step that was skipped
+ * while it waited: nothing had led to its end (broker/internal.h).
+ */
+bool
+skipped_waiting(const StepValue *value, const JsonbValue *meta)
+{
+	JsonbValue	member;
+
+	return json_get(meta, "skipped", &member) &&
+		(value->parent_event_id == 0 || json_get(meta, "was", &member));
+}
+
+/*
  * Returns whether a step that joins its branches once has ended before all of them
- * arrived, as it was skipped while it waited.  One that has been done comes again where
- * the execution goes on with another version.
+ * arrived, as it was skipped while it waited.  One that has been done, or skipped after they
+ * had arrived, comes again where the execution goes on with another version.
  */
 static bool
 was_skipped(BrokerState *state, const Step *step)
@@ -128,7 +141,7 @@ was_skipped(BrokerState *state, const Step *step)
 	if (!value->found)
 		return false;
 	has_meta = state->values.event_meta(state->values.arg, value->event_id, &meta, &ended_in);
-	if (has_meta && json_get(&meta, "skipped", &member))
+	if (has_meta && skipped_waiting(value, &meta))
 		return true;
 	if (has_meta && (json_get(&meta, "forked", &member) || json_get(&meta, "was", &member)))
 		return false;

@@ -113,38 +113,21 @@ search_layer(Search *search, const TemplateDoc *layer, const JsonbValue *key,
 		search_doc(search, layer, member, path);
 }
 
-/* Adds the layers (TemplateDoc *) of the input that transitions of a list give to a step. */
-static List *
-add_given(List *layers, const TransitionList *list, int step)
+/* Searches a member of an input in what transitions give to a step. */
+static void
+search_transitions(Search *search, const Playbook *playbook, int step, const JsonbValue *key,
+				   const JsonbValue *member, List *path)
 {
-	for (int i = 0; i < list->count; i++)
+	ListCell   *lc;
+
+	foreach(lc, playbook->arrivals[step])
 	{
-		const Transition *entry = &list->entries[i];
+		const InputLayers *input = (InputLayers *) lfirst(lc);
 
-		for (int j = 0; j < entry->ntargets + entry->nelse; j++)
-		{
-			const Target *target = j < entry->ntargets ? &entry->targets[j] :
-				&entry->else_targets[j - entry->ntargets];
-
-			for (int k = 0; target->step == step && k < target->input.count; k++)
-				layers = lappend(layers, target->input.layers[k]);
-		}
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < input->count; i++)
+			search_layer(search, input->layers[i], key, member, path);
 	}
-	return layers;
-}
-
-/* Returns the layers (TemplateDoc *) of the input that transitions give to a step. */
-static List *
-given_layers(const Playbook *playbook, int step)
-{
-	List	   *layers = NIL;
-
-	for (int i = 0; i < playbook->nsteps; i++)
-	{
-		layers = add_given(layers, &playbook->steps[i].next, step);
-		layers = add_given(layers, &playbook->steps[i].on_error_next, step);
-	}
-	return layers;
 }
 
 /*
@@ -222,10 +205,9 @@ giver_of(const Step *task, const Scope *scope, const JsonbValue *key)
 static void
 search_input(Search *search, const Step *task, const JsonbValue *input, List *path)
 {
+	const Playbook *playbook = search->scope->state->playbook;
 	const JsonbValue *members = search->scope->members;
 	List	   *left = search->scope->left_members;
-	List	   *given = given_layers(search->scope->state->playbook, task->index);
-	ListCell   *lc;
 	JsonbIterator *it = json_walk(input);
 	JsonbValue	key;
 	JsonbValue	member;
@@ -240,8 +222,8 @@ search_input(Search *search, const Step *task, const JsonbValue *input, List *pa
 
 		if (layer >= 0)
 			search_layer(search, task->input.layers[layer], &key, &member, place);
-		foreach(lc, layer < 0 ? given : NIL)
-			search_layer(search, lfirst(lc), &key, &member, place);
+		else
+			search_transitions(search, playbook, task->index, &key, &member, place);
 	}
 	search->scope->members = members;
 	search->scope->left_members = left;
@@ -268,6 +250,16 @@ search_given(Search *search, const TemplateDoc *layer, const JsonbValue *input,
 		search_doc(search, layer, &value, NIL);
 }
 
+/* The same of all layers. */
+static void
+search_layers(Search *search, const InputLayers *layers, const JsonbValue *input,
+			  const char *member, int length)
+{
+	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < layers->count; i++)
+		search_given(search, layers->layers[i], input, member, length);
+}
+
 /*
  * Returns whether an input of the step of a scope, or one of its members, has strings that
  * are left (broker/left.h).
@@ -276,7 +268,6 @@ bool
 input_is_left(Scope *scope, const JsonbValue *input, const char *member, int length)
 {
 	const Step *step = scope->step;
-	const InputLayers *body;
 	Search		search = {scope};
 	TemplateNeeds needs = scope->template.needs;
 	ListCell   *lc;
@@ -284,13 +275,11 @@ input_is_left(Scope *scope, const JsonbValue *input, const char *member, int len
 	if (step == NULL || !json_is_object(input))
 		return false;
 	scope->template.needs = NEEDS_NAMES;
-	body = step->iterator != NULL ? &step->iterator->body->input : NULL;
-	for (int i = 0; i < step->input.count; i++)
-		search_given(&search, step->input.layers[i], input, member, length);
-	for (int i = 0; body != NULL && i < body->count; i++)
-		search_given(&search, body->layers[i], input, member, length);
-	foreach(lc, given_layers(scope->state->playbook, step->index))
-		search_given(&search, lfirst(lc), input, member, length);
+	search_layers(&search, &step->input, input, member, length);
+	if (step->iterator != NULL)
+		search_layers(&search, &step->iterator->body->input, input, member, length);
+	foreach(lc, scope->state->playbook->arrivals[step->index])
+		search_layers(&search, lfirst(lc), input, member, length);
 	scope->template.needs = needs;
 	return search.found;
 }

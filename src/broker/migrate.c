@@ -124,14 +124,13 @@ carry_value(BrokerState *state, const Event *event, const Step *old, int step,
 							   value->visit, event->event_id);
 	JsonBuilder builder;
 	JsonbValue	meta;
-	JsonbValue	skipped;
 
 	carried->result = json_to_jsonb(&value->envelope);
 	json_begin_object(&builder);
 	json_add_text(&builder, "was", old->name);
 	if (state->values.event_meta(state->values.arg, value->event_id, &meta, NULL) &&
-		json_get(&meta, "skipped", &skipped))
-		json_add(&builder, "skipped", &skipped);
+		skipped_waiting(value, &meta))
+		json_add_bool(&builder, "skipped", true);
 	json_end_object(&builder, &meta);
 	carried->meta = json_to_jsonb(&meta);
 	if (newest)

@@ -447,7 +447,7 @@ scope_lookup(void *arg, const char *name, int length, JsonbValue *value)
 	return TEMPLATE_STEP_VALUE;
 }
 
-/* Finds the envelope in which the value of a step came. */
+/* Finds the envelope in which the value of a step came: no other value of the name has one. */
 static TemplateBinding
 scope_envelope(void *arg, const char *name, int length, JsonbValue *value)
 {

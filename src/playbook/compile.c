@@ -534,6 +534,7 @@ compile_steps(Compiler *compiler)
 		read_json_of(playbook, &playbook->steps[i].on_error_next);
 	}
 	add_compensations(compiler);
+	playbook_find_arrivals(playbook);
 	playbook_check_idle_tasks(compiler);
 	playbook_lint_names(compiler);
 	if (compiler->graph_broken)

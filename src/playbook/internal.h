@@ -126,6 +126,9 @@ extern ChildSpec *playbook_compile_child(Compiler *compiler,
 extern void playbook_compile_next(Compiler *compiler, const YamlNode *node,
 								  const YamlNode *mode, TransitionList *list);
 
+/* Fills in the inputs that transitions give to each step. */
+extern void playbook_find_arrivals(Playbook *playbook);
+
 /* document.c */
 extern TemplateDoc *playbook_compile_doc(Compiler *compiler,
 										 const YamlNode *node);

@@ -36,7 +36,6 @@ typedef struct GivenNames
 /* What gives names, while warnings are made. */
 typedef struct Givers
 {
-	List	  **arrivals;		/* the inputs (InputLayers *) that arrive at each step */
 	GivenNames	inputs;
 	GivenNames	items;
 } Givers;
@@ -231,50 +230,16 @@ add_input(GivenNames *given, const InputLayers *input)
 		add_layer(given, input->layers[i]);
 }
 
-/* Adds the input that transitions give to their targets. */
-static void
-add_arrivals(const TransitionList *list, List **arrivals)
-{
-	for (int i = 0; i < list->count; i++)
-	{
-		const Transition *entry = &list->entries[i];
-
-		for (int j = 0; j < entry->ntargets; j++)
-			if (entry->targets[j].input.count > 0)
-				arrivals[entry->targets[j].step] =
-					lappend(arrivals[entry->targets[j].step], &entry->targets[j].input);
-		for (int j = 0; j < entry->nelse; j++)
-			if (entry->else_targets[j].input.count > 0)
-				arrivals[entry->else_targets[j].step] =
-					lappend(arrivals[entry->else_targets[j].step],
-							&entry->else_targets[j].input);
-	}
-}
-
-/* Returns the inputs (InputLayers *) that arrive at each step. */
-static List **
-find_arrivals(const Playbook *playbook)
-{
-	List	  **arrivals = palloc0(sizeof(List *) * playbook->nsteps);
-
-	for (int i = 0; i < playbook->nsteps; i++)
-	{
-		add_arrivals(&playbook->steps[i].next, arrivals);
-		add_arrivals(&playbook->steps[i].on_error_next, arrivals);
-	}
-	return arrivals;
-}
-
 /* Adds the names that the input of a step, or what arrives there, gives. */
 static void
-add_step_input(GivenNames *given, const Step *step, const Givers *givers)
+add_step_input(GivenNames *given, const Step *step, const Playbook *playbook)
 {
 	ListCell   *lc;
 
 	add_input(given, &step->input);
 	if (step->iterator != NULL)
 		add_input(given, &step->iterator->body->input);
-	foreach(lc, givers->arrivals[step->index])
+	foreach(lc, playbook->arrivals[step->index])
 	{
 		CHECK_FOR_INTERRUPTS();
 		add_input(given, lfirst(lc));
@@ -288,13 +253,14 @@ add_step_input(GivenNames *given, const Step *step, const Givers *givers)
 static bool
 input_gives(const Compiler *compiler, const Step *step, const char *name, Givers *givers)
 {
+	const Playbook *playbook = compiler->playbook;
 	GivenNames *given = &givers->inputs;
 
 	if (begin_given(given, step->index))
 	{
-		add_step_input(given, step, givers);
+		add_step_input(given, step, playbook);
 		if (step->compensates >= 0)
-			add_step_input(given, &compiler->playbook->steps[step->compensates], givers);
+			add_step_input(given, &playbook->steps[step->compensates], playbook);
 	}
 	return given->any || name_table_find(&given->names, name, strlen(name)) >= 0;
 }
@@ -419,7 +385,6 @@ playbook_lint_names(Compiler *compiler)
 
 	if (compiler->uses == NIL)
 		return;
-	givers.arrivals = find_arrivals(compiler->playbook);
 	foreach(lc, compiler->uses)
 	{
 		NameUse    *use = lfirst(lc);

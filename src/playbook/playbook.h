@@ -303,6 +303,8 @@ typedef struct Playbook
 	int			nsteps;
 	int			nwritten;		/* of these are in the document; compensations follow */
 	Step	   *steps;
+	List	  **arrivals;		/* by step: the inputs (InputLayers *) that transitions
+								 * give to it */
 	int			ntasks;
 	TaskOutline *tasks;			/* in document order */
 	int			entry;			/* index of the first step to run */

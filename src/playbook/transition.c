@@ -259,3 +259,37 @@ warn_missing_else(Compiler *compiler, const YamlNode *entries,
 			return;
 		}
 }
+
+/* Adds the inputs that a list of transitions gives to targets. */
+static void
+add_arrivals(Playbook *playbook, const Target *targets, int ntargets)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].input.count > 0)
+			playbook->arrivals[targets[i].step] =
+				lappend(playbook->arrivals[targets[i].step],
+						unconstify(InputLayers *, &targets[i].input));
+}
+
+/* Fills in the inputs that transitions give to each step (playbook/internal.h). */
+void
+playbook_find_arrivals(Playbook *playbook)
+{
+	playbook->arrivals = palloc0(sizeof(List *) * playbook->nsteps);
+	for (int i = 0; i < playbook->nsteps; i++)
+	{
+		const TransitionList *lists[] = {
+			&playbook->steps[i].next, &playbook->steps[i].on_error_next
+		};
+
+		CHECK_FOR_INTERRUPTS();
+		for (int j = 0; j < lengthof(lists); j++)
+			for (int k = 0; k < lists[j]->count; k++)
+			{
+				const Transition *entry = &lists[j]->entries[k];
+
+				add_arrivals(playbook, entry->targets, entry->ntargets);
+				add_arrivals(playbook, entry->else_targets, entry->nelse);
+			}
+	}
+}

@@ -178,7 +178,45 @@ stopped_runs(int64 execution_id, List **signals)
 	return runs;
 }
 
-/* Resumes an execution that is over, and its children. */
+/*
+ * Gives an execution its business key back; raises when another one has it and runs.  One
+ * that is scheduled keeps it: a debounce schedules the next one while the last one runs.
+ * None starts with the key meanwhile, whose lock comes before that of an execution.
+ */
+static void
+take_key_back(int64 execution_id)
+{
+	Store	   *store = store_open(InvalidOid);
+	Execution	execution;
+	Execution	other;
+	Event		start;
+	StartKey	key;
+	int64		holder = 0;
+	bool		live = false;
+
+	if (store_get_execution(store, execution_id, &execution) &&
+		store_start_event(store, execution_id, &start) &&
+		start.terms != NULL && start.terms->key != NULL)
+	{
+		key.path = execution.path;
+		key.key = start.terms->key;
+		key.role = execution.started_by;
+		if (store_find_key(&key, true, &holder) && holder != execution_id)
+			live = get_execution(holder, &other) && other.running;
+		if (live && !other.scheduled)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("another execution runs with the key \"%s\" of execution " INT64_FORMAT,
+							key.key, execution_id),
+					 errdetail("It is execution " INT64_FORMAT ".", holder),
+					 errhint("Cancel it, or wait until it is over.")));
+		if (!live && holder != execution_id)
+			store_give_key(&key, execution_id);
+	}
+	store_close(store);
+}
+
+/* Resumes an execution that is over, and has not completed, and its children. */
 static void
 redrive_one(Recovery *recovery, int64 execution_id)
 {
@@ -192,6 +230,7 @@ redrive_one(Recovery *recovery, int64 execution_id)
 	ExecutionEnd end;
 	int			before;
 
+	take_key_back(execution_id);
 	engine_begin_recovery(store, execution_id, &execution);
 	if (execution.running || !store_get_end(store, execution_id, &end))
 	{
@@ -273,44 +312,6 @@ find_root(int64 execution_id)
 }
 
 /*
- * Gives an execution its business key back; raises when another one has it and runs.  One
- * that is scheduled keeps it: a debounce schedules the next one while the last one runs.
- * None starts with the key meanwhile, whose lock comes before that of an execution.
- */
-static void
-take_key_back(int64 execution_id)
-{
-	Store	   *store = store_open(InvalidOid);
-	Execution	execution;
-	Execution	other;
-	Event		start;
-	StartKey	key;
-	int64		holder = 0;
-	bool		live = false;
-
-	if (store_get_execution(store, execution_id, &execution) &&
-		store_start_event(store, execution_id, &start) &&
-		start.terms != NULL && start.terms->key != NULL)
-	{
-		key.path = execution.path;
-		key.key = start.terms->key;
-		key.role = execution.started_by;
-		if (store_find_key(&key, true, &holder) && holder != execution_id)
-			live = get_execution(holder, &other) && other.running;
-		if (live && !other.scheduled)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("another execution runs with the key \"%s\" of execution " INT64_FORMAT,
-							key.key, execution_id),
-					 errdetail("It is execution " INT64_FORMAT ".", holder),
-					 errhint("Cancel it, or wait until it is over.")));
-		if (!live && holder != execution_id)
-			store_give_key(&key, execution_id);
-	}
-	store_close(store);
-}
-
-/*
  * Resumes an execution that failed or was cancelled, from its topmost ancestor on.  Does
  * nothing when it is running.  *recovery says what was done.
  */
@@ -331,7 +332,6 @@ redrive(Recovery *recovery, int64 execution_id)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("execution " INT64_FORMAT " has completed", execution_id)));
 	recovery->root = find_root(execution_id);
-	take_key_back(recovery->root);
 	end_orphans(recovery->root);
 	CommandCounterIncrement();
 	redrive_one(recovery, recovery->root);

@@ -191,3 +191,18 @@ SELECT * FROM noetl.verify(:x);
 UPDATE noetl.event SET meta = '{"input": {"n": 2}}' WHERE execution_id = :x AND event_type = 'step_started';
 SELECT relation, expected, found FROM noetl.verify(:x);
 UPDATE noetl.event SET meta = '{"input": {"n": 1}}' WHERE execution_id = :x AND event_type = 'step_started';
+
+-- Of two ends that have ended the first of the document gives the result, with its own input.
+SELECT * FROM pg_temp.play('both', $$
+- {step: start, next: [{step: end, data: {n: 1}}, {step: other, data: {n: 2}}]}
+- {step: end, type: python, code: x, result: {n: "{{ data.n }}", r: "{{ result.r }}"}}
+- {step: other, type: end, on_error: hold, result: "{{ data.no.such }}"}
+$$, '{"end": {"r": 1}}');
+SELECT noetl.skip(newest('ends/both'), 'other', '"by hand"');
+SELECT status, result FROM noetl.execution WHERE execution_id = newest('ends/both');
+SELECT * FROM noetl.verify(newest('ends/both'));
+
+-- An end that has done something has ended: it is not held when its result cannot be made.
+SELECT * FROM pg_temp.play('acting_raises', $$
+- {step: end, type: python, code: x, on_error: hold, result: "{{ result.no.such }}"}
+$$);

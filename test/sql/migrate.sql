@@ -633,7 +633,8 @@ SELECT noetl.fork(:x, 'inform', visit => 7);
 \set VERBOSITY default
 
 -- A join that has run in another version, or in the execution that a fork comes from, runs again
--- where the new version leads to it; one that was skipped while it waited does not.
+-- where the new version leads to it, also one that was skipped when its branches had come; one
+-- that was skipped while it waited does not.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1
 kind: Playbook
@@ -684,4 +685,14 @@ SELECT step, wrong FROM migrate_work('{}', 1);
 SELECT noetl.skip(:x, 'test', '{"n": "skipped"}');
 SELECT max(severity) FILTER (WHERE severity <> 'warning') FROM noetl.migrate(:x, 3, '{"test": "check"}', false);
 SELECT step, wrong FROM migrate_work();
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('migrate/rejoin', version => 1) AS x \gset
+SELECT noetl.skip(:x, 'check', '{"n": "skipped"}');
+SELECT message FROM noetl.migrate(:x, 3, dry_run => false) WHERE step = 'check';
+SELECT step, wrong FROM migrate_work('{"check": {"n": "checked at last"}}');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT noetl.execute('migrate/rejoin', version => 1) AS x \gset
+SELECT noetl.skip(:x, 'check', '{"n": "skipped"}');
+SELECT max(severity) FILTER (WHERE severity <> 'warning') FROM noetl.migrate(:x, 2, '{"check": "test"}', false);
+SELECT step, wrong FROM migrate_work('{"test": {"n": "tested at last"}}');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;

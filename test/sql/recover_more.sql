@@ -117,6 +117,41 @@ SELECT noetl.debounce('recover_more/key', 'k', '1 hour') = :later AS put_off;
 SELECT count(*) FROM noetl.execution AS x, noetl.verify(x.execution_id) WHERE path = 'recover_more/key';
 SELECT count(noetl.cancel(id)) FROM unnest(ARRAY[:x, :later]) AS id;
 
+-- One that has not been redriven does not have the key of a later one.
+SELECT noetl.execute('recover_more/key', key => 'older') AS x \gset
+SELECT noetl.cancel(:x), noetl.execute('recover_more/key', key => 'older', on_conflict => 'running') AS later \gset
+UPDATE noetl.start_key SET execution_id = :x WHERE key = 'older';
+SELECT relation, key FROM noetl.verify(:later);
+SELECT noetl.rebuild(:later);
+SELECT count(noetl.cancel(id)) AS cancelled, (SELECT count(*) FROM noetl.start_key WHERE execution_id = :later) AS has_key FROM unnest(ARRAY[:later]) AS id;
+
+-- So it is with the key of an execution that a worker has started: its parent does not go on without it.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/keys
+workflow:
+- {step: start, next: [call, ask]}
+- {step: call, type: recover_more, code: x, next: end}
+- {step: ask, type: wait, signal: answer, next: [{when: "{{ result.yes.no }}", then: [end]}]}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/keys') AS x \gset
+SELECT queue_id AS task FROM noetl.lease('w', types => '{recover_more}') \gset
+SELECT noetl.execute('recover_more/key', key => 'child', on_conflict => 'running') AS child \gset
+INSERT INTO noetl.event (execution_id, event_type, node_name, current_index, context, worker_id)
+VALUES (:x, 'iteration_started', 'call', 0, jsonb_build_object('index', 0, 'child_execution_id', :child::bigint), 'w');
+SELECT noetl.complete(:task, '1', 'w'), noetl.signal(:x, 'answer', '1');
+SELECT noetl.execute('recover_more/key', key => 'child', on_conflict => 'running') AS y \gset
+DO $$ BEGIN PERFORM noetl.redrive(max(execution_id)) FROM noetl.execution WHERE path = 'recover_more/keys';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d{9,}', 'N'); END $$;
+SELECT noetl.cancel(:y);
+SELECT noetl.redrive(:x);
+SELECT noetl.execute('recover_more/key', key => 'child', on_conflict => 'running') = :child AS has_it_back;
+SELECT status, count(*) FROM noetl.execution WHERE execution_id IN (:x, :y, :child) GROUP BY status ORDER BY status;
+SELECT v.* FROM unnest(ARRAY[:x, :y, :child]) AS id, noetl.verify(id) AS v;
+SELECT noetl.cancel(:x);
+
 -- The error of a held step is that of the failure that holds it, and not one that was retried before.
 SELECT noetl.register(format($$
 apiVersion: noetl.io/v1

@@ -148,6 +148,26 @@ $$) > 0 AS started;
 SELECT step FROM work('{"a": {"status": "success", "data": "words", "more": [8]}}');
 SELECT pg_temp.result('text') AS result;
 
+-- A member of an input that is called like a step hides the value of the step, but not in results.
+SELECT pg_temp.begin('called', $$
+workflow:
+- {step: before, type: python, code: x, next: each}
+- step: each
+  type: iterator
+  mode: distributed
+  collection: [1]
+  element: n
+  args: {before: {n: 2}}
+  task: {type: python, code: x, text: "{{ before.n }} {{ before.status | default('none') }} {{ results.before.status }}"}
+  next: same
+- {step: same, type: python, args: {before: {n: 1}}, code: x, text: "{{ before.n }} {{ before.status | default('none') }} {{ results.before.status }}"}
+$$) > 0 AS started;
+SELECT step FROM work('{"before": {"status": "success", "data": {"x": 1}}}', 1);
+SELECT action ->> 'text' AS text FROM noetl.queue;
+SELECT step FROM work(tasks => 1);
+SELECT action ->> 'text' AS text FROM noetl.queue;
+SELECT step FROM work();
+
 -- The members of "results" are values of steps, with their envelopes: no other way leads to
 -- a step whose name is no name of a template. A worker sees the same. A member of the input hides the
 -- step that is called like it, but not its member of "results".
