@@ -173,3 +173,9 @@ SELECT * FROM pg_temp.check($$
 - {step: h, type: sleep, seconds: 1, next: i}
 - {step: i, type: my_own_type, verb: POST, max_retries: 3}
 $$);
+-- Names with dashes, and the error in a handler.
+SELECT * FROM pg_temp.check($$
+- {step: load-all-rows, type: python, code: x, args: {k: "{{ town-hall }}"}, on_error: {step: tell}, next: b}
+- {step: b, type: python, code: x, args: {a: "{{ load-all-rows.n }}", b: "{{ rows-al }}", c: "{{ results['load-all-rows'].n }}"}}
+- {step: tell, type: python, code: x, args: {why: "{{ error }}"}}
+$$);
