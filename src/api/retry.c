@@ -75,7 +75,8 @@ noetl_retry_delay(PG_FUNCTION_ARGS)
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &written);
 	if (!retry_from_json(&written, &policy, &error))
 		template_raise(&error);
-	switch (retry_decide(policy, &attempt, retry_max_attempts(policy, &scope.template), &delay))
+	switch (retry_decide(policy, &attempt, retry_max_attempts(policy, &scope.template), &delay,
+						 &error))
 	{
 		case RETRY_YES:
 			PG_RETURN_FLOAT8(delay);

@@ -34,6 +34,7 @@ noetl_task_action(PG_FUNCTION_ARGS)
 	SourceError error;
 
 	names_scope_init(&scope, PG_GETARG_JSONB_P(1), PG_GETARG_JSONB_P(2), false);
+	scope.template.quotes = true;
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &task);
 	json_from_jsonb(PG_GETARG_JSONB_P(2), &names);
 	json_from_jsonb(PG_GETARG_JSONB_P(3), &input);
@@ -91,6 +92,7 @@ noetl_save_tasks(PG_FUNCTION_ARGS)
 				 errmsg("a save and its context must not be null")));
 	if (!PG_ARGISNULL(2))
 		names_scope_init(&scope, PG_GETARG_JSONB_P(1), PG_GETARG_JSONB_P(2), true);
+	scope.template.quotes = true;
 	json_from_jsonb(PG_GETARG_JSONB_P(0), &save);
 	if (!save_tasks(&save, PG_ARGISNULL(2) ? NULL : &scope.template, &tasks, &error))
 		template_raise(&error);
@@ -157,6 +159,7 @@ render_places(Jsonb *document, Jsonb *context, const char *member, Jsonb *names)
 		/* what is rendered in a context is seen by what is rendered after it */
 		names_scope_init(&scope, of_context ? document : context, names, false);
 		scope.strict = true;
+		scope.template.quotes = true;
 		memset(&error, 0, sizeof(error));
 		if (!template_render_value(&value, &scope.template, &value, &error))
 			template_raise(&error);

@@ -277,18 +277,26 @@ conclude_saved(BrokerState *state, Run *run, const JsonbValue *envelope, int64 c
 	complete_step(state, run, &completion);
 }
 
-/* Asks the retry policy about the attempt that a scope knows of. */
+/*
+ * Asks the retry policy about the attempt that a scope knows of.  *policy_error: why it
+ * could not be asked, or NULL.
+ */
 static RetryVerdict
-ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay)
+ask_policy(const BrokerState *state, const Run *run, Scope *scope, double *delay,
+		   const char **policy_error)
 {
 	RetryAttempt attempt;
+	RetryVerdict verdict;
+	SourceError error;
 
 	attempt.scope = &scope->template;
 	attempt.number = scope->attempt;
 	attempt.success = scope->success;
 	attempt.jitter = state->jitter;
-	return retry_decide(task_of(state, run)->retry, &attempt,
-						run->max_attempts - attempts_before(run), delay);
+	verdict = retry_decide(task_of(state, run)->retry, &attempt,
+						   run->max_attempts - attempts_before(run), delay, &error);
+	*policy_error = error.message != NULL ? scope_error_text(&error) : NULL;
+	return verdict;
 }
 
 /*
@@ -348,7 +356,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 	if (step->kind == STEP_SAVE)
 		verdict = RETRY_NO;		/* it has not saved anything yet */
 	else
-		verdict = ask_policy(state, run, &scope, delay);
+		verdict = ask_policy(state, run, &scope, delay, &outcome->policy_error);
 	/* a worker that has saved already had its task from another version */
 	if (outcome->success && verdict == RETRY_NO && task->saves != NULL &&
 		!saved_result(run, task, &earlier, &child) &&
@@ -360,7 +368,7 @@ judge(BrokerState *state, Run *run, AttemptOutcome *outcome, JsonbValue *saved, 
 			note_work_done(run, outcome->envelope);
 		scope.success = false;
 		scope.error = outcome->error;
-		verdict = ask_policy(state, run, &scope, delay);
+		verdict = ask_policy(state, run, &scope, delay, &outcome->policy_error);
 	}
 	return verdict;
 }
@@ -391,13 +399,14 @@ static AttemptEnd
 end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 {
 	const Step *step = &state->playbook->steps[run->step];
-	AttemptEnd	nothing = {NULL, false};
+	AttemptEnd	next = {NULL, false};
 	AttemptOutcome outcome;
 	JsonbValue	envelope;
 	JsonbValue	input;
 	JsonbValue	saved;
 	double		delay;
 	RetryVerdict verdict;
+	int			since;
 
 	outcome_init(&outcome, end, &envelope);
 	if (run_input(run, &input))
@@ -412,7 +421,7 @@ end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 			run->deadline = 0;
 			retry_run(state, run, end->event, delay, outcome.kind == FAILURE_SAVE);
 		}
-		return nothing;
+		return next;
 	}
 	if (outcome.success && verdict == RETRY_EXHAUSTED)
 	{
@@ -423,10 +432,14 @@ end_one_attempt(BrokerState *state, Run *run, const AttemptEnd *end)
 	}
 	if (outcome.success && step->kind == STEP_SAVE)
 		outcome.envelope = &saved;
+	since = list_length(state->decisions);
 	if (run->item >= 0)
-		return conclude_item(state, run, &outcome);
-	conclude_run(state, run, &outcome);
-	return nothing;
+		next = conclude_item(state, run, &outcome);
+	else
+		conclude_run(state, run, &outcome);
+	if (outcome.policy_error != NULL)
+		record_condition_error(state, step, since, "retry_error", outcome.policy_error);
+	return next;
 }
 
 /*

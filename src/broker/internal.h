@@ -90,6 +90,7 @@ typedef struct AttemptOutcome
 	const char *error;
 	const JsonbValue *envelope; /* its result */
 	const JsonbValue *input;	/* of the run, or NULL */
+	const char *policy_error;	/* why the retry policy could not be asked, or NULL */
 } AttemptOutcome;
 
 /* How an item of an iterator ended, for good. */
@@ -430,5 +431,12 @@ extern void conclude_saved(BrokerState *state, Run *run, const JsonbValue *envel
 
 /* Starts every run that can start, keeps those that wait, completes the execution. */
 extern void settle(BrokerState *state);
+
+/*
+ * Notes in the first event of a step that was emitted since the list of decisions had a
+ * length why a condition of the step could not be evaluated.
+ */
+extern void record_condition_error(BrokerState *state, const Step *step, int since,
+								   const char *key, const char *error);
 
 #endif							/* NOETL_BROKER_INTERNAL_H */

@@ -91,23 +91,24 @@ backoff(const RetryPolicy *policy, const RetryAttempt *attempt)
 
 /*
  * Asks a policy whether an attempt is repeated, and *delay after how many
- * seconds.  A condition that raises counts as a policy that does not repeat.
+ * seconds.  A condition that raises counts as a policy that does not repeat; *error says
+ * why it did.
  */
 RetryVerdict
 retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt, int max_attempts,
-			 double *delay)
+			 double *delay, SourceError *error)
 {
 	bool		holds;
-	SourceError error;
 
+	memset(error, 0, sizeof(SourceError));
 	if (policy == NULL)
 		return RETRY_NO;
 	if (policy->stop_when != NULL &&
-		(!condition_evaluate(policy->stop_when, attempt->scope, &holds, &error) || holds))
+		(!condition_evaluate(policy->stop_when, attempt->scope, &holds, error) || holds))
 		return RETRY_NO;
 	if (policy->retry_when != NULL)
 	{
-		if (!condition_evaluate(policy->retry_when, attempt->scope, &holds, &error) || !holds)
+		if (!condition_evaluate(policy->retry_when, attempt->scope, &holds, error) || !holds)
 			return RETRY_NO;
 	}
 	else if (attempt->success)

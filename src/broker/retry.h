@@ -26,9 +26,12 @@ typedef struct RetryAttempt
 /* Returns how many attempts a policy allows; 1 without a policy. */
 extern int	retry_max_attempts(const RetryPolicy *policy, const TemplateScope *scope);
 
-/* Returns whether a policy repeats an attempt, and *delay after how many seconds. */
+/*
+ * Returns whether a policy repeats an attempt, and *delay after how many seconds.
+ * error->message: why a condition could not be asked, or NULL.
+ */
 extern RetryVerdict retry_decide(const RetryPolicy *policy, const RetryAttempt *attempt,
-								 int max_attempts, double *delay);
+								 int max_attempts, double *delay, SourceError *error);
 
 /* Compiles a policy written as JSON; NULL: none.  False and *error when it makes no sense. */
 extern bool retry_from_json(const JsonbValue *written, RetryPolicy **policy,

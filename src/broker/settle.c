@@ -42,9 +42,13 @@ find_skipped(const Step *step, Scope *scope, bool *skipped, char **pass_error, c
 	return true;
 }
 
-/* Notes in the first event of a run that was emitted just now why "pass" failed. */
-static void
-record_pass_error(BrokerState *state, const Step *step, int since, const char *error)
+/*
+ * Notes in the first event of a step that was emitted since the list of decisions had a
+ * length why a condition of the step, such as "pass", could not be evaluated.
+ */
+void
+record_condition_error(BrokerState *state, const Step *step, int since, const char *key,
+					   const char *error)
 {
 	for (int i = since; i < list_length(state->decisions); i++)
 	{
@@ -61,7 +65,7 @@ record_pass_error(BrokerState *state, const Step *step, int since, const char *e
 			json_from_jsonb(decision->event->meta, &value);
 			json_add_members(&builder, &value);
 		}
-		json_add_text(&builder, "pass_error", error);
+		json_add_text(&builder, key, error);
 		json_end_object(&builder, &value);
 		decision->event->meta = json_to_jsonb(&value);
 		return;
@@ -153,7 +157,7 @@ start_run(BrokerState *state, Run *run)
 	else
 		begin_attempt(state, run, &input);
 	if (pass_error != NULL)
-		record_pass_error(state, step, since, pass_error);
+		record_condition_error(state, step, since, "pass_error", pass_error);
 }
 
 /* Begins the next attempt of an open run. */

@@ -255,6 +255,29 @@ relocate(const TemplateDoc *doc, SourceError *error)
 	}
 }
 
+/* Has an error quote the line of a string that it is in: its place in a file is not known. */
+static void
+quote_line(const Template *template, SourceError *error)
+{
+	const char *line = template->original;
+	const char *end = line + template->original_length;
+	int			length = 0;
+
+	for (int i = 1; i < error->line; i++)
+	{
+		const char *next = memchr(line, '\n', end - line);
+
+		if (next == NULL)
+			break;
+		line = next + 1;
+	}
+	while (line < end && isspace((unsigned char) *line))
+		line++;
+	while (line + length < end && line[length] != '\n' && line[length] != '\r')
+		length++;
+	error->message = psprintf("%s (in %s)", error->message, value_clip_name(line, length));
+}
+
 /* Renders one string of a document. */
 static bool
 render_string(const TemplateDoc *doc, const TemplateScope *scope,
@@ -293,6 +316,8 @@ render_string(const TemplateDoc *doc, const TemplateScope *scope,
 	if (renderer != RENDERER_SCOPE)
 		unknown_name(doc->template, unknown, renderer == RENDERER_WORKER, error);
 	relocate(doc, error);
+	if (scope->quotes && doc->line == 0)
+		quote_line(doc->template, error);
 	return false;
 }
 

@@ -88,6 +88,8 @@ typedef struct TemplateScope
 						  int member_length);
 	bool		refuse_missing; /* a lone expression that yields a member which
 								 * does not exist is an error */
+	bool		quotes;			/* errors quote the line of a string whose place in
+								 * a file is not known */
 } TemplateScope;
 
 typedef enum TemplateMode

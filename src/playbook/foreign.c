@@ -9,6 +9,10 @@
 
 #define SCHEDULE_HINT "Call noetl.schedule(name, path, cron), or start the playbook from cron with noetl.execute()."
 #define TRIGGER_HINT "Call noetl.schedule() or noetl.on_change(), or start the playbook with noetl.execute()."
+#define RETRY_HINT "Write retry: {max_attempts: 3}."
+#define TIMEOUT_HINT "Write timeout: 90, or timeout: 5 minutes."
+#define LOOP_HINT "Write loop: {collection: …, element: item}."
+#define DEPENDS_HINT "Name what follows, not what comes before: next on the other step; join: all waits."
 
 typedef struct ForeignKey
 {
@@ -28,17 +32,22 @@ static const ForeignKey body_keys[] = {
 	{"delay", "Add a step before it: {step: pause, type: wait, for: 5}; retry has initial_delay."},
 	{"wait", "Add a step before it: {step: pause, type: wait, for: 5}; retry has initial_delay."},
 	{"rate_limit", "Write limits: [{name: …, rate: {limit: 100, per: minute}}]."},
-	{"depends_on", "Name what follows, not what comes before: next on the other step; join: all waits."},
-	{"dependencies", "Name what follows, not what comes before: next on the other step; join: all waits."},
-	{"needs", "Name what follows, not what comes before: next on the other step; join: all waits."},
+	{"depends_on", DEPENDS_HINT},
+	{"dependsOn", DEPENDS_HINT},
+	{"depends", DEPENDS_HINT},
+	{"dependencies", DEPENDS_HINT},
+	{"needs", DEPENDS_HINT},
 	{"if", "Write when: \"{{ … }}\"."},
 	{"unless", "Write pass: \"{{ … }}\", which skips the step."},
 	{"skip", "Write pass: \"{{ … }}\", which skips the step."},
 	{"until", "Write retry: {retry_when: \"{{ … }}\"}, or a transition back to the step."},
 	{"while", "Write a transition back to the step: next: [{when: …, then: [this step]}, …]."},
-	{"for_each", "Write loop: {collection: …, element: item}."},
-	{"foreach", "Write loop: {collection: …, element: item}."},
-	{"with_items", "Write loop: {collection: …, element: item}."},
+	{"for_each", LOOP_HINT},
+	{"foreach", LOOP_HINT},
+	{"forEach", LOOP_HINT},
+	{"with_items", LOOP_HINT},
+	{"withItems", LOOP_HINT},
+	{"withParam", LOOP_HINT},
 	{"register", "The value of a step is known by the name of the step."},
 	{"output", "The value of a step is known by the name of the step."},
 	{"outputs", "The value of a step is known by the name of the step."},
@@ -51,7 +60,37 @@ static const ForeignKey body_keys[] = {
 	{"on_success", "Write next."},
 	{"ignore_errors", "Write on_error: continue."},
 	{"continue_on_error", "Write on_error: continue."},
-	{"retries", "Write retry: {max_attempts: 3}."},
+	{"continue-on-error", "Write on_error: continue."},
+	{"continueOnFail", "Write on_error: continue."},
+	{"retries", RETRY_HINT},
+	{"max_retries", RETRY_HINT},
+	{"max_attempts", RETRY_HINT},
+	{"retry_delay", RETRY_HINT},
+	{"retry_policy", RETRY_HINT},
+	{"retryPolicy", RETRY_HINT},
+	{"retry_strategy", RETRY_HINT},
+	{"retryStrategy", RETRY_HINT},
+	{"retryOnFail", RETRY_HINT},
+	{"maxTries", RETRY_HINT},
+	{"compensation", "Write compensate: the task that undoes the step."},
+	{"rollback", "Write compensate: the task that undoes the step."},
+	{"undo", "Write compensate: the task that undoes the step."},
+	{"trigger_rule", "Write join: all (or any, each), and on_error for what follows a failure."},
+	{"on_timeout", "A timeout is a failure: write on_error: {step: handler}."},
+	{"timeout_seconds", TIMEOUT_HINT},
+	{"timeout_minutes", TIMEOUT_HINT},
+	{"timeout-minutes", TIMEOUT_HINT},
+	{"execution_timeout", TIMEOUT_HINT},
+	{"start_to_close_timeout", TIMEOUT_HINT},
+	{"startToCloseTimeout", TIMEOUT_HINT},
+	{"activeDeadlineSeconds", TIMEOUT_HINT},
+	{"parameters", "Write args: it is the input of the step."},
+	{"arguments", "Write args: it is the input of the step."},
+	{"kwargs", "Write args: it is the input of the step."},
+	{"op_kwargs", "Write args: it is the input of the step."},
+	{"query_params", "Write params."},
+	{"verb", "Write method."},
+	{"else", "Write the conditions under next: [{when: …, then: […]}, {else: […]}]."},
 	{"uses", "Write tool: and the parameters beside it."},
 	{"run", "Write tool: shell and command: …."},
 	{"spec", "Write retry, timeout and on_error on the step itself."},
@@ -113,6 +152,9 @@ static const ForeignKey loop_foreign_keys[] = {
 	{"spec", "Write mode and concurrency beside the collection."},
 	{"max_in_flight", "Write concurrency."},
 	{"max_concurrency", "Write concurrency."},
+	{"max_parallel", "Write concurrency."},
+	{"until", "Write limit, or a transition back to a step that does one item."},
+	{"enumerate", "The index of an item is {{ index }}."},
 	{"parallel", "Write mode: async."},
 	{"batch", "Write chunk."},
 	{"batch_size", "Write chunk."},
@@ -123,20 +165,39 @@ static const ForeignKey loop_foreign_keys[] = {
 	{NULL, NULL}
 };
 
-/* Warns of keys of a map that are in a table. */
+/* Returns whether a table has a key. */
+static bool
+is_in(const char *key, const ForeignKey *known)
+{
+	for (const ForeignKey *foreign = known; foreign->key != NULL; foreign++)
+		if (strcmp(key, foreign->key) == 0)
+			return true;
+	return false;
+}
+
+/* Warns of keys of a map that are in a table, and not in another one (or NULL). */
 static void
-warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
+warn_but(Compiler *compiler, const YamlNode *map, const ForeignKey *known,
+		 const ForeignKey *others)
 {
 	for (int i = 0; i < map->count; i++)
 	{
 		const YamlNode *key = map->pairs[i].key;
 
 		for (const ForeignKey *foreign = known; foreign->key != NULL; foreign++)
-			if (strcmp(key->string, foreign->key) == 0)
+			if (strcmp(key->string, foreign->key) == 0 &&
+				(others == NULL || !is_in(key->string, others)))
 				playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, key, foreign->hint,
 							   "the key \"%s\" has no effect",
 						   strcmp(key->string, "true") == 0 ? "on" : key->string);
 	}
+}
+
+/* Warns of keys of a map that are in a table. */
+static void
+warn(Compiler *compiler, const YamlNode *map, const ForeignKey *known)
+{
+	warn_but(compiler, map, known, NULL);
 }
 
 /*
@@ -148,20 +209,10 @@ playbook_type_is_ours(const char *type)
 {
 	static const char *const types[] = {
 		"python", "postgres", "shell", "http", "duckdb", "iterator", "save", "playbook",
-		"workbook", NULL
+		"workbook", "sql", NULL
 	};
 
 	return type_is_control(type) || key_in(type, types);
-}
-
-/* Returns whether a table has a key. */
-static bool
-is_in(const char *key, const ForeignKey *known)
-{
-	for (const ForeignKey *foreign = known; foreign->key != NULL; foreign++)
-		if (strcmp(key, foreign->key) == 0)
-			return true;
-	return false;
 }
 
 /* Returns whether a key of a step of a type means something elsewhere and nothing here. */
@@ -199,6 +250,14 @@ playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step)
 	warn(compiler, step, body_keys);
 }
 
+/* The same for a step that is an iterator: keys of loops mean something elsewhere, too. */
+void
+playbook_lint_foreign_iterator(Compiler *compiler, const YamlNode *step)
+{
+	warn(compiler, step, loop_foreign_keys);
+	warn_but(compiler, step, body_keys, loop_foreign_keys);
+}
+
 /* Warns of keys of a document that mean something elsewhere. */
 void
 playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root)
@@ -218,6 +277,30 @@ void
 playbook_lint_foreign_loop(Compiler *compiler, const YamlNode *loop)
 {
 	warn(compiler, loop, loop_foreign_keys);
+}
+
+/* Returns what we call a type of steps of other engines, or NULL. */
+const char *
+playbook_foreign_type(const char *type)
+{
+	static const struct
+	{
+		const char *foreign;
+		const char *ours;
+	}			types[] = {
+		{"bash", "shell"}, {"sh", "shell"}, {"run", "shell"},
+		{"psql", "postgres"}, {"pg", "postgres"}, {"postgresql", "postgres"},
+		{"sleep", "wait"}, {"delay", "wait"}, {"timer", "wait"}, {"approval", "wait"},
+		{"workflow", "playbook"}, {"subworkflow", "playbook"}, {"sub_workflow", "playbook"},
+		{"rest", "http"}, {"py", "python"},
+		{"loop", "iterator"}, {"foreach", "iterator"}, {"for_each", "iterator"},
+		{"if", "router"}, {"switch", "router"}, {"branch", "router"}, {"condition", "router"},
+	};
+
+	for (int i = 0; i < lengthof(types); i++)
+		if (strcmp(type, types[i].foreign) == 0)
+			return types[i].ours;
+	return NULL;
 }
 
 /* Returns whether text behind the beginning of a tag is what only Go's templates have. */

@@ -224,6 +224,8 @@ extern bool playbook_lint_go_template(Compiler *compiler, const YamlNode *scalar
 extern bool playbook_type_is_ours(const char *type);
 extern bool playbook_key_is_foreign(const char *key, const char *type);
 extern void playbook_lint_foreign_step(Compiler *compiler, const YamlNode *step);
+extern void playbook_lint_foreign_iterator(Compiler *compiler, const YamlNode *step);
+extern const char *playbook_foreign_type(const char *type);
 extern void playbook_lint_foreign_document(Compiler *compiler, const YamlNode *root);
 extern void playbook_lint_foreign_target(Compiler *compiler, const YamlNode *map);
 extern bool playbook_key_is_foreign_target(const char *key);

@@ -75,8 +75,7 @@ const char *const fairness_keys[] = {"key", "weight", NULL};
 
 const char *const loop_keys[] = {
 	"collection", "data", "in", "element", "iterator", "where", "filter", "order_by",
-	"limit", "chunk", "mode", "concurrency", "on_error", "task", "until", "enumerate",
-	NULL
+	"limit", "chunk", "mode", "concurrency", "on_error", "task", NULL
 };
 
 const char *const document_keys[] = {

@@ -127,7 +127,7 @@ playbook_lint_document(Compiler *compiler)
 	}
 }
 
-/* Warns of a type that looks like a misspelling of a known one. */
+/* Warns of a type that looks like a misspelling of a known one, or is another engine's. */
 static void
 lint_type(Compiler *compiler, const YamlNode *node, const char *type)
 {
@@ -142,7 +142,9 @@ lint_type(Compiler *compiler, const YamlNode *node, const char *type)
 					   "the template in the type is not rendered");
 		return;
 	}
-	meant = resembles(action_types, type);
+	meant = playbook_foreign_type(type);
+	if (meant == NULL)
+		meant = resembles(action_types, type);
 	if (meant != NULL)
 		playbook_issue(compiler, ISSUE_WARNING, ERRCODE_WARNING, node,
 					   playbook_did_you_mean(meant),
@@ -455,7 +457,10 @@ playbook_lint_step(Compiler *compiler, const Step *step,
 		lint_keys(compiler, source->node, control_keys, common_keys, action_keys);
 	if (step->kind != STEP_WAIT && playbook_type_is_ours(source->type))
 	{
-		playbook_lint_foreign_step(compiler, source->node);
+		if (strcmp(source->type, "iterator") == 0)
+			playbook_lint_foreign_iterator(compiler, source->node);
+		else
+			playbook_lint_foreign_step(compiler, source->node);
 		if (tool != NULL && tool->kind == YN_MAP)
 			playbook_lint_foreign_step(compiler, tool);
 	}

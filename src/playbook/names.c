@@ -359,17 +359,57 @@ resembled(Compiler *compiler, const NameUse *use)
 	return NULL;
 }
 
+/* Returns whether a name with dashes has a part. */
+static bool
+has_part(const char *name, const char *part)
+{
+	int			length = strlen(part);
+
+	for (const char *at = strstr(name, part); at != NULL; at = strstr(at + 1, part))
+		if ((at == name || at[-1] == '-') && (at[length] == '-' || at[length] == '\0') &&
+			(at > name || at[length] != '\0'))
+			return true;
+	return false;
+}
+
+/*
+ * Returns how to write the step, or the key of the workload, whose name with dashes has a
+ * part; NULL: there is none.
+ */
+static char *
+dashes_hint(const Compiler *compiler, const char *part)
+{
+	const Playbook *playbook = compiler->playbook;
+	const YamlNode *workload = playbook_member(compiler->root, "workload");
+
+	for (int i = 0; i < playbook->nwritten; i++)
+		if (has_part(playbook->steps[i].name, part))
+			return psprintf("A dash is a minus: write results['%s'].", playbook->steps[i].name);
+	for (int i = 0; workload != NULL && workload->kind == YN_MAP && i < workload->count; i++)
+		if (has_part(workload->pairs[i].key->string, part))
+			return psprintf("A dash is a minus: write workload['%s'].",
+							workload->pairs[i].key->string);
+	return NULL;
+}
+
 /* Returns what to write instead of a name. */
 static char *
 name_hint(const Compiler *compiler, const NameUse *use, const char *meant)
 {
+	char	   *hint;
+
 	if (meant != NULL)
 		return playbook_did_you_mean(meant);
 	for (int i = 0; i < lengthof(foreign_roots); i++)
 		if (strcmp(use->name, foreign_roots[i].name) == 0)
 			return foreign_roots[i].hint;
 	if (key_in(use->name, result_roots))
-		return "It is known when the step has ended: in next, on_error, retry and save.";
+		return psprintf("It is known when the step has ended: in next, on_error, retry and save. "
+						"They hand it on: {step: …, args: {%s: \"{{ %s }}\"}}.",
+						use->name, use->name);
+	hint = dashes_hint(compiler, use->name);
+	if (hint != NULL)
+		return hint;
 	if (playbook_member(compiler->root, use->name) != NULL)
 		return psprintf("Templates do not see the keys of the document: write the members of \"%s\" under workload.",
 						use->name);

@@ -61,6 +61,28 @@ SELECT pass_time() AS due;
 SELECT step FROM work('{"by_status": {"status": "success", "data": {"status_code": 200}}}');
 SELECT event, node, status, regexp_replace(note, '(delay [0-9]+).*', '\1') AS note FROM story('failure/policy') WHERE event <> 'action_retry' OR node <> 'shaken';
 
+-- The log says which condition could not be asked, also after a success and for an item.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: failure/unasked
+workflow:
+- {step: start, next: [stopped, repeated, item]}
+- step: stopped
+  type: http
+  url: x
+  retry: {stop_when: "{{ result.code.kind == 1 }}", retry_when: true}
+  on_error: {step: after}
+- {step: repeated, type: http, url: x, retry: {retry_when: "{{ result.code.kind == 2 }}"}, next: after}
+- {step: item, type: iterator, mode: distributed, collection: [1], element: x, task: {type: http, url: x, retry: {retry_when: "{{ result.code.kind == x }}"}}, next: after}
+- {step: after}
+$$) > 0 AS registered;
+SELECT noetl.execute('failure/unasked') > 0 AS started;
+SELECT step FROM work('{"stopped": {"fail": "x"}, "repeated": {"n": 1}, "item": {"fail": "y"}}');
+SELECT event_type, node_name, error, meta ->> 'retry_error' AS retry_error FROM noetl.event
+ WHERE execution_id = newest('failure/unasked') AND (meta ? 'retry_error' OR event_type IN ('step_completed', 'step_failed')) ORDER BY event_id;
+SELECT * FROM noetl.verify(newest('failure/unasked'));
+
 -- A result that never stops asking for a retry fails the step.
 SELECT noetl.register($$
 apiVersion: noetl.io/v1

@@ -161,3 +161,21 @@ SELECT * FROM pg_temp.check($$
 - {step: a, type: python, code: x, when: "{{ town }} == 5", pass: "not {{ town }}", retry: {retry_when: "${{ status_code }}", stop_when: " {{ attempt > 3 }} "}, next: [{when: "{{ town }} and {{ towns }}", step: b}, {when: "{{ '}}' ~ town }}", step: b}, {when: "{{ '\\'}}' ~ town }}", step: b}]}
 - {step: b, when: "{% if town %}yes{% endif %}{# {{ town }} #}", pass: "{{ town }}{{ towns }}", next: [{when: "{{ {'a': {'b': 1}}.a.b }}", step: end}]}
 $$);
+-- Keys and types of other engines, on all steps that are ours.
+SELECT * FROM pg_temp.check($$
+- {step: a, type: http, url: x, verb: POST, query_params: {a: 1}, max_retries: 3, retry_policy: {max_attempts: 3}, retryStrategy: {limit: 3}, trigger_rule: all_done, next: b}
+- {step: b, type: python, code: x, compensation: {type: python, code: x}, timeout-minutes: 3, continue-on-error: true, dependsOn: a, kwargs: {a: 1}, next: c}
+- {step: c, type: sql, statement: SELECT 1, if: "{{ nobody.knows }}", retries: 3, next: d}
+- {step: d, type: iterator, collection: "{{ towns }}", element: t, batch_size: 2, max_parallel: 3, until: "{{ t }}", retries: 3, task: {type: sql, statement: SELECT 1, if: "{{ t }}"}, next: e}
+- {step: e, type: python, code: x, loop: {in: "{{ towns }}", iterator: t, until: "{{ t }}", enumerate: true}, next: f}
+- {step: f, type: playbook, path: p, parameters: {a: 1}, next: g}
+- {step: g, type: bash, bash_command: x, next: h}
+- {step: h, type: sleep, seconds: 1, next: i}
+- {step: i, type: my_own_type, verb: POST, max_retries: 3}
+$$);
+-- Names with dashes, and the error in a handler.
+SELECT * FROM pg_temp.check($$
+- {step: load-all-rows, type: python, code: x, args: {k: "{{ town-hall }}"}, on_error: {step: tell}, next: b}
+- {step: b, type: python, code: x, args: {a: "{{ load-all-rows.n }}", b: "{{ rows-al }}", c: "{{ results['load-all-rows'].n }}"}}
+- {step: tell, type: python, code: x, args: {why: "{{ error }}"}}
+$$);

@@ -152,7 +152,7 @@ is(events_of($execution, 'error'), join(', ', 'save_started', 'save_completed', 
 	'action_error save (postgres): duplicate key value violates unique constraint "strict_pkey" (SQLSTATE 23505, command_0); detail: Key (id)=(1) already exists.'),
 	'a save that fails fails the action');
 is(ended($execution), 'execution_failed', 'and the execution');
-is(result_of($template, 'error', 'action_error'), "save: 'int object' has no attribute 'no'", 'so does one whose template raises');
+is(result_of($template, 'error', 'action_error'), "save: 'int object' has no attribute 'no' (in {{ result.no.such }})", 'so does one whose template raises');
 is(result_of($nonsense, 'error', 'action_error'), 'save: unknown storage "paper"', 'or that makes no sense');
 is(events_of($failed, 'NULL'), 'action_error', 'what failed is not saved');
 is(slurp_file("$directory/tries"), "x\nx\n", 'retry repeats the action');
