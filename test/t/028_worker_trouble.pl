@@ -151,6 +151,7 @@ is(() = $log =~ /could not lease: .* does not exist/g, 1, 'and has said once wha
 #
 # An extension of another release than the library
 #
+my $release = sql(q{SELECT extversion FROM pg_extension WHERE extname = 'noetl'});
 foreach my $slots (1, 3)
 {
 	sql(q{UPDATE pg_extension SET extversion = '9.9.9' WHERE extname = 'noetl'});
@@ -162,7 +163,7 @@ foreach my $slots (1, 3)
 	like($log, qr/the library of noetl is of version \S+, the extension in this database of 9\.9\.9\n.*hint: ALTER EXTENSION noetl UPDATE/, 'and says what the server advises');
 	$trouble = start_worker(\$log, '--concurrency', $slots);
 	ok(has_said($trouble, \$log, qr/hint: ALTER EXTENSION noetl UPDATE/), 'without it, it waits');
-	sql(q{UPDATE pg_extension SET extversion = (SELECT default_version FROM pg_available_extensions WHERE name = 'noetl') WHERE extname = 'noetl'});
+	sql(qq{UPDATE pg_extension SET extversion = '$release' WHERE extname = 'noetl'});
 	my $then = execute_step("tool: shell\ncommand: echo then\n");
 	ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $then"), 'and works when they are of one release');
 	$trouble->signal('TERM');
