@@ -1540,6 +1540,27 @@ $$;
 
 COMMENT ON FUNCTION noetl.worker_has_gone(jsonb) IS
     'whether a worker that keeps its session has none any more; part of noetl.why()';
+-- A library that was not preloaded lets a reload change the setting, and has no timer.
+CREATE FUNCTION noetl.timer_is_idle() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_settings AS s
+                    WHERE s.name = 'noetl.timer' AND s.setting = 'on' AND s.context <> 'postmaster')
+$$;
+
+COMMENT ON FUNCTION noetl.timer_is_idle() IS
+    'whether noetl.timer is on without effect, as the library is not in shared_preload_libraries; part of noetl.why()';
+CREATE FUNCTION noetl.why_overdue() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN noetl.timer_is_idle()
+                THEN 'SELECT noetl.enqueue_next(), or start a worker; noetl.timer = on has no effect as long as noetl is not in shared_preload_libraries.'
+                ELSE 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
+$$;
+
+COMMENT ON FUNCTION noetl.why_overdue() IS 'what to do about what is due and done by nobody; part of noetl.why()';
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -1627,7 +1648,7 @@ AS $$
                             'VALUES (%s, ''action_error'', %L, %L, ''its client is gone'');',
                             task.execution_id, task.node_name, task.node_id)
                 WHEN task.lease_until < clock_timestamp()
-                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                THEN noetl.why_overdue()
                 ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
 $$;
 
@@ -1713,7 +1734,7 @@ AS $$
     UNION ALL
     SELECT task.created_at, NULL, 'a portion of the tasks whose pause is over',
            'The pause is over; whoever leases makes its tasks ready, portion by portion.',
-           'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+           noetl.why_overdue()
      WHERE task.status = 'paused' AND NOT EXISTS (SELECT FROM rule) AND NOT EXISTS (SELECT FROM tree)
 $$;
 
@@ -1891,7 +1912,7 @@ AS $$
                                    noetl.span(clock_timestamp() - run.due_at))
                        ELSE '; time ends the wait in ' || noetl.span(run.due_at - clock_timestamp()) END),
            CASE WHEN run.due_at < clock_timestamp()
-                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                THEN noetl.why_overdue()
                 WHEN run.signals IS NOT NULL
                 THEN format('SELECT noetl.signal(%s, %L, data);', run.execution_id, run.signals[1]) END
 $$;
@@ -2056,7 +2077,7 @@ AS $$
                     ELSE format('%s of %s attempts have failed; the next is due in %s.', (t.q).attempts,
                                 (t.q).max_attempts, noetl.span((t.q).available_at - clock_timestamp())) END,
                CASE WHEN (t.q).available_at < clock_timestamp()
-                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                    THEN noetl.why_overdue()
                     ELSE format('SELECT * FROM noetl.timeline(%s) shows the errors.', why_unchecked.execution_id) END
           FROM task AS t WHERE (t.q).status = 'retry'
         -- its other live runs
@@ -2079,7 +2100,7 @@ AS $$
                            THEN format('has been due for %s and nobody has come by', noetl.span(clock_timestamp() - (r.r).due_at))
                            ELSE format('is due in %s', noetl.span((r.r).due_at - clock_timestamp())) END),
                CASE WHEN (r.r).due_at < clock_timestamp()
-                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
+                    THEN noetl.why_overdue() END
           FROM run AS r WHERE (r.r).state = 'retry'
         UNION ALL
         SELECT 3, (r.r).step_name, 'held', h.created_at, NULL, 'somebody who sees to it',
@@ -2114,7 +2135,7 @@ CREATE FUNCTION noetl.why(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.why(bigint) IS
     'why an execution does not move: for each live run what it waits for, in words, and what to do; rows without a step are about the execution as a whole';
-REVOKE ALL ON FUNCTION noetl.worker_has_gone(jsonb), noetl.why_queued(noetl.queue), noetl.why_leased(noetl.queue),
+REVOKE ALL ON FUNCTION noetl.worker_has_gone(jsonb), noetl.timer_is_idle(), noetl.why_overdue(), noetl.why_queued(noetl.queue), noetl.why_leased(noetl.queue),
     noetl.why_blocked(bigint), noetl.type_paused(text), noetl.why_paused(noetl.queue),
     noetl.why_waiting(noetl.run, bigint), noetl.held_since(bigint, text, integer), noetl.why_open(noetl.run), noetl.why_awaiting(noetl.run),
     noetl.why_locked(bigint), noetl.why_unchecked(bigint), noetl.why(bigint) FROM PUBLIC;
@@ -3551,6 +3572,16 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
+-- Whoever installs the extension hears of a timer that does nothing; noetl.why() says it later.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF noetl.timer_is_idle() THEN
+        RAISE WARNING 'noetl.timer is on and has no effect'
+            USING HINT = 'Add noetl to shared_preload_libraries and restart the server.';
+    END IF;
+END
+$$;
+
 
 DO LANGUAGE plpgsql $$
 DECLARE

@@ -161,3 +161,13 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
+
+-- Whoever installs the extension hears of a timer that does nothing; noetl.why() says it later.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF noetl.timer_is_idle() THEN
+        RAISE WARNING 'noetl.timer is on and has no effect'
+            USING HINT = 'Add noetl to shared_preload_libraries and restart the server.';
+    END IF;
+END
+$$;
