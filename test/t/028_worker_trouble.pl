@@ -161,6 +161,7 @@ foreach my $slots (1, 3)
 	is($trouble->full_result(0), 256, "a worker with --once ends with an error, slots: $slots");
 	cmp_ok(time - $begun, '<', 30, 'at once');
 	like($log, qr/the library of noetl is of version \S+, the extension in this database of 9\.9\.9\n.*hint: ALTER EXTENSION noetl UPDATE/, 'and says what the server advises');
+	my $from = -s $node->logfile;
 	$trouble = start_worker(\$log, '--concurrency', $slots);
 	ok(has_said($trouble, \$log, qr/hint: ALTER EXTENSION noetl UPDATE/), 'without it, it waits');
 	sql(qq{UPDATE pg_extension SET extversion = '$release' WHERE extname = 'noetl'});
@@ -169,6 +170,7 @@ foreach my $slots (1, 3)
 	$trouble->signal('TERM');
 	$trouble->finish;
 	is(() = $log =~ /hint: /g, 1, 'having said it once');
+	cmp_ok(() = slurp_file($node->logfile, $from) =~ /SET search_path = pg_catalog, pg_temp;SET jit/g, '>', 1, 'in another session');
 }
 
 done_testing();
