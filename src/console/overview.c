@@ -177,7 +177,8 @@ append_backlog(Request *request, PQExpBuffer out, bool many, bool sees_pauses)
 	bool		more = false;
 
 	initPQExpBuffer(&sql);
-	html(&sql, backlog_query, sees_pauses ? type_paused : "false", many ? tasks_of_many : tasks_of_few);
+	html(&sql, backlog_query, sees_pauses ? type_paused : "false",
+		 many ? tasks_of_many : tasks_of_few);
 	rows = db_query(request, sql.data, 0);
 	termPQExpBuffer(&sql);
 	html(out, "<section><h2>Backlog</h2>\n");

@@ -36,7 +36,8 @@ static const KeyShape shapes[] = {
 	{"document", "kind", "\"type\": [\"string\", \"null\"], \"examples\": [\"Playbook\"]"},
 	{"document", "metadata", "\"type\": [\"object\", \"null\"], "
 	ABOUT("name, path, version, description, labels")},
-	{"document", "path", TEXT_OR("\"number\", \"boolean\", \"null\"") ", " ABOUT("The path in the catalog")},
+	{"document", "path", TEXT_OR("\"number\", \"boolean\", \"null\"") ", "
+	ABOUT("The path in the catalog")},
 	{"document", "labels", ABOUT("Labels of all executions")},
 	{"document", "workload", ABOUT("Defaults of the parameters; rendered once, at the start")},
 	{"document", "workbook", SEE("workbook", "Named tasks, which steps of type workbook refer to")},
