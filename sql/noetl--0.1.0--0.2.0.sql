@@ -1540,6 +1540,27 @@ $$;
 
 COMMENT ON FUNCTION noetl.worker_has_gone(jsonb) IS
     'whether a worker that keeps its session has none any more; part of noetl.why()';
+-- A library that was not preloaded lets a reload change the setting, and has no timer.
+CREATE FUNCTION noetl.timer_is_idle() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_settings AS s
+                    WHERE s.name = 'noetl.timer' AND s.setting = 'on' AND s.context <> 'postmaster')
+$$;
+
+COMMENT ON FUNCTION noetl.timer_is_idle() IS
+    'whether noetl.timer is on without effect, as the library is not in shared_preload_libraries; part of noetl.why()';
+CREATE FUNCTION noetl.why_overdue() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN noetl.timer_is_idle()
+                THEN 'SELECT noetl.enqueue_next(), or start a worker; noetl.timer = on has no effect as long as noetl is not in shared_preload_libraries.'
+                ELSE 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
+$$;
+
+COMMENT ON FUNCTION noetl.why_overdue() IS 'what to do about what is due and done by nobody; part of noetl.why()';
 -- A cause is a branch of the UNION in noetl.why(); those that need more than a
 -- line have a function of their own.
 CREATE FUNCTION noetl.why_queued(task noetl.queue)
@@ -1627,25 +1648,44 @@ AS $$
                             'VALUES (%s, ''action_error'', %L, %L, ''its client is gone'');',
                             task.execution_id, task.node_name, task.node_id)
                 WHEN task.lease_until < clock_timestamp()
-                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                THEN noetl.why_overdue()
                 ELSE 'If the worker is dead, the next attempt begins when the lease has run out.' END
 $$;
 
 COMMENT ON FUNCTION noetl.why_leased(noetl.queue) IS 'who works on a task, and until when; part of noetl.why()';
-CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text)
+-- Where a rate keeps the first of those that wait back, limit_pace.due_at is the time of its
+-- turn, and each of the others has to wait for one interval more; where there is no slot, none
+-- is due.
+CREATE FUNCTION noetl.why_blocked(queue_id bigint, OUT waits_for text, OUT detail text, OUT hint text, OUT due timestamptz)
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
+    WITH s AS (
+        SELECT s.*, s.spec -> s.ordinal AS own FROM noetl.slot AS s
+         WHERE s.queue_id = why_blocked.queue_id AND NOT s.held
+         ORDER BY s.ordinal LIMIT 1
+    ), counted AS (
+        SELECT s.name, s.key,
+               (SELECT count(*) FROM noetl.slot AS b
+                 WHERE b.name = s.name AND b.key = s.key AND NOT b.held AND b.queue_id < s.queue_id) AS before,
+               (SELECT count(*) FROM noetl.slot AS h WHERE h.name = s.name AND h.key = s.key AND h.held) AS held,
+               CASE WHEN r.name IS NULL THEN (s.own ->> 'concurrency')::bigint ELSE r.concurrency END AS concurrency,
+               CASE WHEN r.name IS NULL THEN (s.own ->> 'rate')::bigint ELSE r.rate END AS rate,
+               CASE WHEN r.name IS NULL THEN (s.own ->> 'per')::bigint ELSE r.per END AS per, p.due_at
+          FROM s
+          LEFT JOIN noetl.limit_rule AS r ON r.name = s.name
+          LEFT JOIN noetl.limit_pace AS p ON p.name = s.name AND p.key = s.key
+    ), timed AS (
+        SELECT c.*, CASE WHEN c.rate > 0 AND (c.concurrency IS NULL OR c.held < c.concurrency)
+                         THEN c.due_at + c.before * (c.per / c.rate) * interval '1 us' END AS due
+          FROM counted AS c
+    )
     SELECT 'limit',
-           format('blocked by limit "%s"%s, %s before it', s.name,
-                  CASE WHEN s.key <> '' THEN format(' (key "%s")', s.key) ELSE '' END,
-                  (SELECT count(*) FROM noetl.slot AS b
-                    WHERE b.name = s.name AND b.key = s.key AND NOT b.held AND b.queue_id < s.queue_id)),
-           format('%s have a slot; noetl.set_limit() changes the limit',
-                  (SELECT count(*) FROM noetl.slot AS h WHERE h.name = s.name AND h.key = s.key AND h.held))
-      FROM noetl.slot AS s
-     WHERE s.queue_id = why_blocked.queue_id AND NOT s.held
-     ORDER BY s.ordinal LIMIT 1
+           format('blocked by limit "%s"%s, %s before it%s', t.name,
+                  CASE WHEN t.key <> '' THEN format(' (key "%s")', t.key) ELSE '' END, t.before,
+                  CASE WHEN t.due IS NOT NULL THEN format('; its rate lets it begin at %s', t.due) ELSE '' END),
+           format('%s have a slot; noetl.set_limit() changes the limit', t.held), t.due
+      FROM timed AS t
 $$;
 
 COMMENT ON FUNCTION noetl.why_blocked(bigint) IS 'which limit a task or an execution waits for; part of noetl.why()';
@@ -1694,7 +1734,7 @@ AS $$
     UNION ALL
     SELECT task.created_at, NULL, 'a portion of the tasks whose pause is over',
            'The pause is over; whoever leases makes its tasks ready, portion by portion.',
-           'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+           noetl.why_overdue()
      WHERE task.status = 'paused' AND NOT EXISTS (SELECT FROM rule) AND NOT EXISTS (SELECT FROM tree)
 $$;
 
@@ -1741,6 +1781,32 @@ $$;
 
 COMMENT ON FUNCTION noetl.why_waiting(noetl.run, bigint) IS
     'which branches a join waits for; part of noetl.why()';
+-- The event has the name that the step had then: migrations since may have given it others.
+CREATE FUNCTION noetl.held_since(execution_id bigint, step text, visit integer, OUT created_at timestamptz, OUT error text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE migration AS (
+        SELECT e.event_id, e.context -> 'step_map' AS map, row_number() OVER (ORDER BY e.event_id) AS n
+          FROM noetl.event AS e
+         WHERE e.execution_id = held_since.execution_id AND e.event_type = 'execution_migrated' AND (e.meta -> 'ignored') IS NULL
+    ), held AS (
+        SELECT e.event_id, e.created_at, e.error, e.node_name AS step,
+               (SELECT count(*) FROM migration AS m WHERE m.event_id < e.event_id) AS n
+          FROM noetl.event AS e
+         WHERE e.execution_id = held_since.execution_id AND e.event_type = 'step_held'
+           AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = held_since.visit
+        UNION ALL
+        SELECT h.event_id, h.created_at, h.error, coalesce(m.map ->> h.step, h.step), m.n
+          FROM held AS h JOIN migration AS m ON m.n = h.n + 1
+    )
+    SELECT h.created_at, h.error FROM held AS h
+     WHERE h.step = held_since.step AND h.n = (SELECT count(*) FROM migration)
+     ORDER BY h.event_id DESC LIMIT 1
+$$;
+
+COMMENT ON FUNCTION noetl.held_since(bigint, text, integer) IS
+    'since when a visit of a step is held, and the error; part of noetl.why() and noetl.retry_all()';
 CREATE FUNCTION noetl.why_open(run noetl.run)
     RETURNS TABLE (waits_for text, detail text, hint text)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1846,7 +1912,7 @@ AS $$
                                    noetl.span(clock_timestamp() - run.due_at))
                        ELSE '; time ends the wait in ' || noetl.span(run.due_at - clock_timestamp()) END),
            CASE WHEN run.due_at < clock_timestamp()
-                THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                THEN noetl.why_overdue()
                 WHEN run.signals IS NOT NULL
                 THEN format('SELECT noetl.signal(%s, %L, data);', run.execution_id, run.signals[1]) END
 $$;
@@ -1951,7 +2017,7 @@ AS $$
           FROM x WHERE x.status = 'SCHEDULED' AND NOT EXISTS (SELECT FROM noetl.slot AS s
                         WHERE s.execution_id = x.execution_id AND NOT s.task AND NOT s.held)
         UNION ALL
-        SELECT 0, NULL, 'blocked', s.since, NULL, w.waits_for, w.detail, w.hint
+        SELECT 0, NULL, 'blocked', s.since, w.due, w.waits_for, w.detail, w.hint
           FROM x JOIN noetl.slot AS s ON s.execution_id = x.execution_id AND NOT s.task AND NOT s.held
           CROSS JOIN LATERAL noetl.why_blocked(s.queue_id) AS w
         UNION ALL
@@ -1996,7 +2062,7 @@ AS $$
           FROM task AS t CROSS JOIN LATERAL noetl.why_paused(t.q) AS w
          WHERE (t.q).status = 'paused' OR ((t.q).status = 'queued' AND noetl.type_paused((t.q).node_type))
         UNION ALL
-        SELECT 3, (t.q).node_name, 'blocked', (t.q).created_at, (t.q).deadline, w.waits_for, w.detail, w.hint
+        SELECT 3, (t.q).node_name, 'blocked', (t.q).created_at, least(w.due, (t.q).deadline), w.waits_for, w.detail, w.hint
           FROM task AS t CROSS JOIN LATERAL noetl.why_blocked((t.q).queue_id) AS w
          WHERE (t.q).status = 'blocked'
         UNION ALL
@@ -2011,7 +2077,7 @@ AS $$
                     ELSE format('%s of %s attempts have failed; the next is due in %s.', (t.q).attempts,
                                 (t.q).max_attempts, noetl.span((t.q).available_at - clock_timestamp())) END,
                CASE WHEN (t.q).available_at < clock_timestamp()
-                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.'
+                    THEN noetl.why_overdue()
                     ELSE format('SELECT * FROM noetl.timeline(%s) shows the errors.', why_unchecked.execution_id) END
           FROM task AS t WHERE (t.q).status = 'retry'
         -- its other live runs
@@ -2034,18 +2100,14 @@ AS $$
                            THEN format('has been due for %s and nobody has come by', noetl.span(clock_timestamp() - (r.r).due_at))
                            ELSE format('is due in %s', noetl.span((r.r).due_at - clock_timestamp())) END),
                CASE WHEN (r.r).due_at < clock_timestamp()
-                    THEN 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.' END
+                    THEN noetl.why_overdue() END
           FROM run AS r WHERE (r.r).state = 'retry'
         UNION ALL
         SELECT 3, (r.r).step_name, 'held', h.created_at, NULL, 'somebody who sees to it',
                format('It failed and is held since %s: %s.', h.created_at, coalesce(left(h.error, 500), 'no error is known')),
                format('SELECT noetl.retry(%1$s, %2$L); or SELECT noetl.skip(%1$s, %2$L, value);', (r.r).execution_id, (r.r).step_name)
           FROM run AS r
-          LEFT JOIN LATERAL (SELECT e.created_at, e.error FROM noetl.event AS e
-                              WHERE e.execution_id = why_unchecked.execution_id AND e.event_type = 'step_held'
-                                AND e.node_name = (r.r).step_name
-                                AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) = (r.r).visit
-                              ORDER BY e.event_id DESC LIMIT 1) AS h ON true
+          LEFT JOIN LATERAL noetl.held_since((r.r).execution_id, (r.r).step_name, (r.r).visit) AS h ON true
          WHERE (r.r).state = 'held'
         UNION ALL
         SELECT 2, NULL, 'compensating', e.created_at, NULL, 'its compensations',
@@ -2073,9 +2135,9 @@ CREATE FUNCTION noetl.why(execution_id bigint)
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION noetl.why(bigint) IS
     'why an execution does not move: for each live run what it waits for, in words, and what to do; rows without a step are about the execution as a whole';
-REVOKE ALL ON FUNCTION noetl.worker_has_gone(jsonb), noetl.why_queued(noetl.queue), noetl.why_leased(noetl.queue),
+REVOKE ALL ON FUNCTION noetl.worker_has_gone(jsonb), noetl.timer_is_idle(), noetl.why_overdue(), noetl.why_queued(noetl.queue), noetl.why_leased(noetl.queue),
     noetl.why_blocked(bigint), noetl.type_paused(text), noetl.why_paused(noetl.queue),
-    noetl.why_waiting(noetl.run, bigint), noetl.why_open(noetl.run), noetl.why_awaiting(noetl.run),
+    noetl.why_waiting(noetl.run, bigint), noetl.held_since(bigint, text, integer), noetl.why_open(noetl.run), noetl.why_awaiting(noetl.run),
     noetl.why_locked(bigint), noetl.why_unchecked(bigint), noetl.why(bigint) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
@@ -3215,7 +3277,7 @@ BEGIN
          WHERE e.extname = 'noetl' AND p.prokind = 'f' AND t.typtype <> 'c'
            AND p.proname !~ '_unchecked$'
            AND p.proname NOT IN ('enqueue_next', 'acts_for', 'may_read',
-                                 'last_progress', 'pause_of', 'why_blocked', 'why_locked')
+                                 'last_progress', 'pause_of', 'held_since', 'why_blocked', 'why_locked')
            AND (p.proargnames[1] IN ('execution_id', 'queue_id') AND p.proargtypes[0] = 'bigint'::regtype
                 OR p.proretset AND p.proname ~ '_all$')
          ORDER BY p.proname, p.oid
@@ -3414,6 +3476,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) TO noetl_admin;
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
+    GRANT SELECT (path, type, until) ON noetl.pause_rule TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) TO noetl_admin;
@@ -3509,6 +3572,16 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
+-- Whoever installs the extension hears of a timer that does nothing; noetl.why() says it later.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF noetl.timer_is_idle() THEN
+        RAISE WARNING 'noetl.timer is on and has no effect'
+            USING HINT = 'Add noetl to shared_preload_libraries and restart the server.';
+    END IF;
+END
+$$;
+
 
 DO LANGUAGE plpgsql $$
 DECLARE

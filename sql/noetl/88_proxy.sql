@@ -68,7 +68,7 @@ BEGIN
          WHERE e.extname = 'noetl' AND p.prokind = 'f' AND t.typtype <> 'c'
            AND p.proname !~ '_unchecked$'
            AND p.proname NOT IN ('enqueue_next', 'acts_for', 'may_read',
-                                 'last_progress', 'pause_of', 'why_blocked', 'why_locked')
+                                 'last_progress', 'pause_of', 'held_since', 'why_blocked', 'why_locked')
            AND (p.proargnames[1] IN ('execution_id', 'queue_id') AND p.proargtypes[0] = 'bigint'::regtype
                 OR p.proretset AND p.proname ~ '_all$')
          ORDER BY p.proname, p.oid

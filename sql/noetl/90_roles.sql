@@ -64,6 +64,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION noetl.pause(bigint, text, timestamptz), noetl.resume(bigint, text) TO noetl_client;
     GRANT EXECUTE ON FUNCTION noetl.pause_tasks(text, text, text, timestamptz), noetl.resume_tasks(text, text) TO noetl_admin;
     GRANT SELECT ON noetl.paused TO noetl_client, noetl_reader;
+    GRANT SELECT (path, type, until) ON noetl.pause_rule TO noetl_client, noetl_reader;
     GRANT SELECT ON noetl.pause_rule, noetl.pause_end TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.metrics() TO noetl_admin;
     GRANT EXECUTE ON FUNCTION noetl.set_limit(text, integer, jsonb), noetl.unset_limit(text) TO noetl_admin;
@@ -160,3 +161,13 @@ SELECT pg_catalog.pg_extension_config_dump('noetl.queue_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime', '');
 SELECT pg_catalog.pg_extension_config_dump('noetl.runtime_runtime_id_seq', '');
+
+-- Whoever installs the extension hears of a timer that does nothing; noetl.why() says it later.
+DO LANGUAGE plpgsql $$
+BEGIN
+    IF noetl.timer_is_idle() THEN
+        RAISE WARNING 'noetl.timer is on and has no effect'
+            USING HINT = 'Add noetl to shared_preload_libraries and restart the server.';
+    END IF;
+END
+$$;

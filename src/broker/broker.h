@@ -100,8 +100,9 @@ typedef struct ValueSource
 	bool		(*kept_signal) (void *arg, const char *name, int64 after, Event *event);
 	/* whether a signal with this id has come before */
 	bool		(*signal_known) (void *arg, const char *id);
-	/* reads the text of a time; false and *error when it is none */
-	bool		(*moment) (void *arg, const char *text, TimestampTz *moment, char **error);
+	/* reads the text of a time, "today" by now; false and *error when it is none */
+	bool		(*moment) (void *arg, const char *text, TimestampTz now, TimestampTz *moment,
+						   char **error);
 	/* Run *, all tasks of steps: of many tasks the state has only some at first */
 	List	   *(*tasks) (void *arg);
 	/* the newest visit of a step, after another one, that has a live task; 0: none has */

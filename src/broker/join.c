@@ -134,7 +134,7 @@ was_skipped(BrokerState *state, const Step *step)
 	int64		ended_in = 0;
 	bool		has_meta;
 
-	if (step->join != JOIN_ALL || step->revisited || step->kind == STEP_END ||
+	if (step->join != JOIN_ALL || step->revisited ||
 		waiting_run(state, step->index) != NULL)
 		return false;
 	value = scope_step_value(state, step->index);
@@ -143,6 +143,8 @@ was_skipped(BrokerState *state, const Step *step)
 	has_meta = state->values.event_meta(state->values.arg, value->event_id, &meta, &ended_in);
 	if (has_meta && skipped_waiting(value, &meta))
 		return true;
+	if (step->kind == STEP_END)	/* its result may have failed to be found */
+		return false;
 	if (has_meta && (json_get(&meta, "forked", &member) || json_get(&meta, "was", &member)))
 		return false;
 	return ended_in == 0 || ended_in == state->playbook->catalog_id;

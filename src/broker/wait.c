@@ -112,7 +112,7 @@ read_until(BrokerState *state, const JsonbValue *value, WaitTerms *terms, char *
 	}
 	if (!state->values.moment(state->values.arg,
 							  pnstrdup(value->val.string.val, value->val.string.len),
-							  &moment, error))
+							  state->now, &moment, error))
 		return false;
 	terms->endless = moment == DT_NOEND;
 	if (!terms->endless)

@@ -13,7 +13,7 @@ typedef struct Options
 {
 	const char *conninfo;
 	const char *address;		/* numeric address to listen at */
-	int			port;
+	int			port;			/* which cookies are named by */
 	bool		loopback;		/* address is one of this machine only */
 	const char *hosts[MAX_NAMES];	/* further names in Host headers */
 	int			nhosts;

@@ -46,7 +46,7 @@ static const char day_query[] =
 	" round(100.0 * coalesce(h.all, 0) / greatest(t.most, 1)),"
 	" round(100.0 * coalesce(h.failed, 0) / greatest(t.most, 1)),"
 	" r.running, r.running >= " COUNTED ", t.completed, t.failed, t.cancelled, t.all,"
-	" t.all >= " LOOKED_AT
+	" t.all >= " LOOKED_AT ", has_column_privilege('noetl.pause_rule', 'until', 'SELECT')"
 	" FROM generate_series(23, 0, -1) AS g LEFT JOIN h ON h.hour = g CROSS JOIN t CROSS JOIN r"
 	" ORDER BY g DESC";
 
@@ -96,7 +96,8 @@ append_throughput(PQExpBuffer out, const PGresult *rows)
 static const char tasks_of_few[] =
 	"SELECT q.node_type, x.path, q.priority, q.status, q.created_at, false AS more"
 	" FROM noetl.execution AS x CROSS JOIN LATERAL (SELECT * FROM noetl.queue AS q"
-	" WHERE q.execution_id = x.execution_id AND q.status IN ('queued', 'leased', 'retry')"
+	" WHERE q.execution_id = x.execution_id"
+	" AND q.status IN ('queued', 'leased', 'retry', 'paused', 'blocked')"
 	" ORDER BY q.execution_id, q.current_index, q.queue_id LIMIT " TASKS ") AS q"
 	" WHERE x.status = 'RUNNING'";
 
@@ -123,41 +124,61 @@ static const char tasks_of_many[] =
 	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
 	" FROM noetl.queue AS q WHERE q.status = 'leased' ORDER BY q.lease_until LIMIT " TASKS ")"
 	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
-	" FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT " TASKS ")) AS s"
+	" FROM noetl.queue AS q WHERE q.status = 'retry' ORDER BY q.available_at LIMIT " TASKS ")"
+	" UNION ALL (SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
+	" FROM noetl.queue AS q WHERE q.status = 'paused' AND q.available_at IS NULL LIMIT " TASKS ")"
+	" UNION ALL SELECT q.node_type, q.execution_id, q.priority, q.status, q.created_at, 0, false"
+	" FROM (SELECT b.queue_id FROM noetl.slot AS b WHERE NOT b.held AND b.task"
+	" ORDER BY b.name, b.key, b.queue_id LIMIT " TASKS ") AS b"
+	" JOIN noetl.queue AS q ON q.queue_id = b.queue_id AND q.status = 'blocked') AS s"
 	" CROSS JOIN LATERAL (SELECT x.path FROM noetl.execution AS x"
 	" WHERE x.execution_id = s.execution_id OFFSET 0) AS x";
+
+/* Are all tasks of a type paused, as noetl.type_paused() knows? */
+static const char type_paused[] =
+	"EXISTS (SELECT FROM noetl.pause_rule AS r WHERE r.path IS NULL"
+	" AND (r.type IS NULL OR r.type = b.node_type)"
+	" AND (r.until IS NULL OR r.until > clock_timestamp()))";
 
 static const char backlog_query[] =
 	"SELECT b.node_type, b.path, b.priority, count(*) FILTER (WHERE b.status = 'queued'),"
 	" count(*) FILTER (WHERE b.status = 'leased'), count(*) FILTER (WHERE b.status = 'retry'),"
 	" floor(extract(epoch FROM now() - min(b.created_at) FILTER (WHERE b.status = 'queued'))),"
-	" bool_or(bool_or(b.more)) OVER (PARTITION BY b.node_type)"
-	" FROM (%r) AS b GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT 50";
+	" bool_or(bool_or(b.more)) OVER (PARTITION BY b.node_type),"
+	" count(*) FILTER (WHERE b.status = 'paused'), count(*) FILTER (WHERE b.status = 'blocked')"
+	" FROM (SELECT b.node_type, b.path, b.priority, b.created_at, b.more,"
+	" CASE WHEN b.status = 'queued' AND %r THEN 'paused' ELSE b.status END AS status"
+	" FROM (%r) AS b) AS b GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT 50";
 
 /* Appends one row of the backlog. */
 static void
 append_task_row(PQExpBuffer out, const PGresult *rows, int i)
 {
 	html(out, "<tr><td>%s</td><td>%s</td><td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">%s%r</td>"
-		 "<td class=\"num\">%s</td><td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">",
+		 "<td class=\"num\">%s</td><td class=\"num\">%s</td><td class=\"num\">%s</td>"
+		 "<td class=\"num\">%s</td><td class=\"num\" data-value=\"%s\">",
 		 db_text(rows, i, 0), db_text(rows, i, 1), db_text(rows, i, 2), db_text(rows, i, 3),
 		 db_text(rows, i, 3), db_true(rows, i, 7) ? "+" : "", db_text(rows, i, 4),
-		 db_text(rows, i, 5), db_text(rows, i, 6));
+		 db_text(rows, i, 5), db_text(rows, i, 8), db_text(rows, i, 9), db_text(rows, i, 6));
 	if (db_value(rows, i, 6))
 		page_span(out, atof(db_text(rows, i, 6)));
 	html(out, "</td></tr>\n");
 }
 
-/* Appends what waits for workers; many: the role sees more than FEW_RUNNING executions. */
+/*
+ * Appends what waits for workers; many: the role sees more than FEW_RUNNING executions;
+ * sees_pauses: it may read which types of tasks are paused.
+ */
 static void
-append_backlog(Request *request, PQExpBuffer out, bool many)
+append_backlog(Request *request, PQExpBuffer out, bool many, bool sees_pauses)
 {
 	PQExpBufferData sql;
 	PGresult   *rows;
 	bool		more = false;
 
 	initPQExpBuffer(&sql);
-	html(&sql, backlog_query, many ? tasks_of_many : tasks_of_few);
+	html(&sql, backlog_query, sees_pauses ? type_paused : "false",
+		 many ? tasks_of_many : tasks_of_few);
 	rows = db_query(request, sql.data, 0);
 	termPQExpBuffer(&sql);
 	html(out, "<section><h2>Backlog</h2>\n");
@@ -172,7 +193,7 @@ append_backlog(Request *request, PQExpBuffer out, bool many)
 			out,
 			"<div class=\"scroll\"><table data-sort><thead><tr><th>Type</th><th>Playbook</th>"
 			"<th class=\"num\">Priority</th><th class=\"num\">Ready</th><th class=\"num\">In flight</th>"
-			"<th class=\"num\">Retry</th><th class=\"num\">Oldest</th></tr></thead><tbody>\n");
+			"<th class=\"num\">Retry</th><th class=\"num\">Paused</th><th class=\"num\">Blocked</th><th class=\"num\">Oldest</th></tr></thead><tbody>\n");
 		for (int i = 0; i < PQntuples(rows); i++)
 		{
 			append_task_row(out, rows, i);
@@ -289,7 +310,7 @@ overview_page(Request *request, Reply *reply)
 		if (atoi(db_text(day, 0, 10)) > 0)
 			append_throughput(out, day);
 	}
-	append_backlog(request, out, atoi(db_text(day, 0, 5)) > FEW_RUNNING);
+	append_backlog(request, out, atoi(db_text(day, 0, 5)) > FEW_RUNNING, db_true(day, 0, 12));
 	append_failures(request, out);
 	append_workers(request, out);
 	html(out, "</div>\n");

@@ -81,14 +81,17 @@ reply_redirect(Reply *reply, const char *location)
 	reply->location = xstrdup(location);
 }
 
-/* Sets a cookie that no script can read and that no other site sends. */
+/*
+ * Sets a cookie that no script can read and that no other site sends.  Browsers do not
+ * tell the ports of a host apart, so the port is a part of the name.
+ */
 void
 reply_cookie(Reply *reply, const char *name, const char *value, int max_age)
 {
 	char	   *cookie;
 
-	if (asprintf(&cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", name, value,
-				 max_age, options.secure_cookie ? "; Secure" : "") < 0)
+	if (asprintf(&cookie, "%s_%d=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", name,
+				 options.port, value, max_age, options.secure_cookie ? "; Secure" : "") < 0)
 		abort();
 	reply->cookies[reply->ncookies++] = cookie;
 }
@@ -97,15 +100,17 @@ reply_cookie(Reply *reply, const char *name, const char *value, int max_age)
 bool
 request_cookie(const Request *request, const char *name, char *value, size_t size)
 {
-	size_t		name_length = strlen(name);
+	char		full_name[64];
+	size_t		name_length;
 
+	name_length = (size_t) snprintf(full_name, sizeof(full_name), "%s_%d", name, options.port);
 	for (const char *p = request->cookie; p && *p;)
 	{
 		size_t		length;
 
 		p += strspn(p, "; ");
 		length = strcspn(p, ";");
-		if (strncmp(p, name, name_length) == 0 && p[name_length] == '=' &&
+		if (strncmp(p, full_name, name_length) == 0 && p[name_length] == '=' &&
 			length - name_length - 1 < size)
 		{
 			memcpy(value, p + name_length + 1, length - name_length - 1);

@@ -519,7 +519,9 @@ server_start(void)
 		}
 	live_start();
 	info = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT);
-	return info ? info->port : options.port;
+	if (info)
+		options.port = info->port;	/* 0: any that was free */
+	return options.port;
 }
 
 /* Answers what is being worked on, and ends. */

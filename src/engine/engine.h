@@ -139,6 +139,8 @@ typedef struct ForkRequest
 	int			version;
 	int64		catalog_id;
 	Jsonb	   *parameters;
+	Jsonb	   *labels;			/* of the source; NULL: none */
+	int			priority;		/* of the source */
 	Jsonb	   *context;		/* of execution_forked: step, data, sees */
 	List	   *values;			/* CarriedValue * */
 } ForkRequest;
@@ -243,9 +245,10 @@ extern void engine_set_constant_lookups(ValueSource *source);
 
 /*
  * Reads a time; without an offset it is one of the time zone that a new session of
- * the role has.  False and *error when the text is no time.
+ * the role has, and "today" the day of "now".  False and *error when it is no time.
  */
-extern bool engine_moment(Oid role, const char *text, TimestampTz *moment, char **error);
+extern bool engine_moment(Oid role, const char *text, TimestampTz now, TimestampTz *moment,
+						  char **error);
 
 /* Finds the meta of the execution_start; false: it has none. */
 extern bool engine_start_meta(Store *store, int64 execution_id, JsonbValue *meta);

@@ -363,18 +363,18 @@ signal_known(void *arg, const char *id)
 
 /* Reads a time; without an offset it is one of the role's time zone (engine/engine.h). */
 bool
-engine_moment(Oid role, const char *text, TimestampTz *moment, char **error)
+engine_moment(Oid role, const char *text, TimestampTz now, TimestampTz *moment, char **error)
 {
 	const char *name = save_settings_value("TimeZone", role);
 
-	return moment_parse(pstrdup(text), name == NULL ? NULL : pg_tzset(name), moment, error);
+	return moment_parse_at(text, name == NULL ? NULL : pg_tzset(name), now, moment, error);
 }
 
 /* ValueSource.moment */
 static bool
-moment(void *arg, const char *text, TimestampTz *moment, char **error)
+moment(void *arg, const char *text, TimestampTz now, TimestampTz *moment, char **error)
 {
-	return engine_moment(((ValueContext *) arg)->state->started_by, text, moment, error);
+	return engine_moment(((ValueContext *) arg)->state->started_by, text, now, moment, error);
 }
 
 /* ValueSource.completions */

@@ -260,6 +260,12 @@ start_forked(Store *store, const ForkRequest *request)
 	json_add_int(&builder, "version", request->version);
 	json_from_jsonb(request->parameters, &value);
 	json_add(&builder, "workload", &value);
+	if (request->labels != NULL)
+	{
+		json_from_jsonb(request->labels, &value);
+		json_add(&builder, "labels", &value);
+	}
+	json_add_int(&builder, "priority", request->priority);
 	json_end_object(&builder, &value);
 	memset(&event, 0, sizeof(event));
 	event.event_type = event_type_name(EVENT_EXECUTION_START);

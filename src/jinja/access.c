@@ -314,6 +314,19 @@ jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name)
 	return item;
 }
 
+/*
+ * Finds what dict.get(key) gives: an item, otherwise what the value of a step has under
+ * the key; false: there is neither.
+ */
+bool
+jinja_get(Eval *ev, const Value *dict, const Value *key, Value *result)
+{
+	if (!dict_get(&ev->budget, dict, key, result))
+		return step_fallback(ev, dict, key, result);
+	mark_step_data(dict, key, result);
+	return true;
+}
+
 /* Returns object[key]: an item, otherwise an attribute. */
 Value
 jinja_getitem(Eval *ev, const Value *object, const Value *key)

@@ -149,7 +149,7 @@ jinja_filter_get(Eval *ev, const Value *argv, const CallArgs *call)
 	Value		result;
 
 	require_mapping("get", &argv[0]);
-	if (dict_get(&ev->budget, &argv[0], &argv[1], &result))
+	if (jinja_get(ev, &argv[0], &argv[1], &result))
 		return result;
 	return value_given(&argv[2]) ? argv[2] : value_none();
 }

@@ -461,6 +461,7 @@ extern Value jinja_append_list(Eval *ev, const Value *a, const Value *b);
 /* jinja/access.c: obj.name, obj[x], obj[a:b] */
 extern Value jinja_getattr(Eval *ev, const Value *object, const Value *name);
 extern Value jinja_getattr_uncalled(Eval *ev, const Value *object, const Value *name);
+extern bool jinja_get(Eval *ev, const Value *dict, const Value *key, Value *result);
 extern Value jinja_getitem(Eval *ev, const Value *object, const Value *item);
 extern Value jinja_getslice(Eval *ev, const Value *object, const Value *start,
 							const Value *stop, const Value *step);

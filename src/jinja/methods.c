@@ -24,7 +24,7 @@ dict_method_get(Eval *ev, const Value *argv, const CallArgs *call)
 
 	if (call->nkeywords > 0)
 		value_fail("get() takes no keyword arguments");
-	if (dict_get(&ev->budget, &argv[0], &argv[1], &result))
+	if (jinja_get(ev, &argv[0], &argv[1], &result))
 		return result;
 	return value_given(&argv[2]) ? argv[2] : value_none();
 }

@@ -15,6 +15,10 @@
  */
 extern bool moment_parse(char *text, pg_tz *zone, TimestampTz *moment, char **error);
 
+/* The same; "now", "today", "tomorrow" and "yesterday" are those of a time. */
+extern bool moment_parse_at(const char *text, pg_tz *zone, TimestampTz now, TimestampTz *moment,
+							char **error);
+
 /* Returns a time as text that does not depend on any zone: ISO 8601 in UTC. */
 extern char *moment_text(TimestampTz moment);
 

@@ -32,20 +32,21 @@ typedef struct KeyShape
 #define SEE(name, text)	"\"allOf\": [{" REF(name) "}], " ABOUT(text)
 
 static const KeyShape shapes[] = {
-	{"document", "apiVersion", "\"type\": \"string\", \"examples\": [\"noetl.io/v1\"]"},
-	{"document", "kind", "\"type\": \"string\", \"examples\": [\"Playbook\"]"},
-	{"document", "metadata", "\"type\": \"object\", "
+	{"document", "apiVersion", "\"examples\": [\"noetl.io/v1\"]"},
+	{"document", "kind", "\"type\": [\"string\", \"null\"], \"examples\": [\"Playbook\"]"},
+	{"document", "metadata", "\"type\": [\"object\", \"null\"], "
 	ABOUT("name, path, version, description, labels")},
-	{"document", "path", TEXT_OR("\"null\"") ", " ABOUT("The path in the catalog")},
-	{"document", "labels", SEE("labels", "Labels of all executions")},
+	{"document", "path", TEXT_OR("\"number\", \"boolean\", \"null\"") ", "
+	ABOUT("The path in the catalog")},
+	{"document", "labels", ABOUT("Labels of all executions")},
 	{"document", "workload", ABOUT("Defaults of the parameters; rendered once, at the start")},
 	{"document", "workbook", SEE("workbook", "Named tasks, which steps of type workbook refer to")},
 	{"document", "tasks", SEE("workbook", "Another name of workbook")},
 	{"document", "workflow", SEE("workflow",
 	"The steps; the first, or \\\"start\\\", is the entry")},
-	{"document", "steps", SEE("workflow", "Another name of workflow")},
+	{"document", "steps", ABOUT("Another name of workflow")},
 	{"document", "timeout", SEE("duration", "How long an execution may take")},
-	{"document", "tests", "\"type\": [\"array\", \"null\"], "
+	{"document", "tests",
 	ABOUT("What noetl.test() plays: name, parameters, stubs, at, expect")},
 	{"step", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
 	ABOUT("The name of the step")},
@@ -54,32 +55,33 @@ static const KeyShape shapes[] = {
 	{"step", "tool", "\"anyOf\": [{" REF("type") "}, "
 	"{\"type\": \"object\"}, {\"type\": \"array\"}]"},
 	{"step", "next", SEE("next", "What comes after the step")},
-	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\"], "
+	{"step", "next_mode", "\"enum\": [\"inclusive\", \"exclusive\", null], "
 	ABOUT("exclusive: the first entry that matches only")},
-	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\"], "
+	{"step", "join", "\"enum\": [\"each\", \"all\", \"any\", null], "
 	ABOUT("Whether the step starts for each arrival, after all of them, or at the first")},
 	{"step", "on_error",
 	ABOUT("What a failure does: fail, continue, hold, {step: handler}, or a list like next")},
-	{"step", "on_lost", "\"enum\": [\"requeue\", \"fail\"], "
+	{"step", "on_lost", "\"enum\": [\"requeue\", \"fail\", null], "
 	ABOUT("What the loss of the worker does")},
-	{"step", "compensate", SEE("step", "The task that undoes the step before its execution fails")},
-	{"step", "max_visits", TEXT_OR("\"integer\"") ", "
+	{"step", "compensate", "\"anyOf\": [{\"type\": \"null\"}, {" REF("step") "}], "
+	ABOUT("The task that undoes the step before its execution fails")},
+	{"step", "max_visits", TEXT_OR("\"integer\", \"null\"") ", "
 	ABOUT("How often the step may run in an execution")},
 	{"step", "retry", SEE("retry", "When and how often a failed attempt is made again")},
 	{"step", "timeout", SEE("duration", "How long an attempt may take, from its first lease")},
 	{"step", "queue_timeout", SEE("duration", "How long the task may wait for a worker")},
 	{"document", "limits", SEE("limits", "How many executions may run at the same time, or begin")},
 	{"step", "limits", SEE("limits", "How many tasks may be under way at the same time, or begin")},
-	{"limit", "name", "\"type\": \"string\", "
+	{"limit", "name", TEXT_OR("\"number\", \"boolean\"") ", "
 	ABOUT("All playbooks that use the name share the limit")},
 	{"limit", "key", ABOUT("Each value has the limit for itself; a template")},
 	{"limit", "concurrency", "\"type\": [\"integer\", \"null\"], \"minimum\": 1"},
 	{"limit", "rate", "\"type\": [\"object\", \"null\"], \"required\": [\"limit\", \"per\"], "
 	ABOUT("limit: so many may begin; per: second, minute, hour, day or a span of time; burst: so many at once")},
-	{"limit", "on_limit", "\"enum\": [\"wait\", \"skip\", \"cancel_oldest\", \"cancel_newest\"]"},
-	{"step", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
+	{"limit", "on_limit", "\"enum\": [\"wait\", \"skip\", \"cancel_oldest\", \"cancel_newest\", null]"},
+	{"step", "priority",
 	ABOUT("Tasks of a higher priority are handed out first; -100 to 100, or a template")},
-	{"document", "priority", TEXT_OR("\"integer\", \"number\", \"null\"") ", "
+	{"document", "priority",
 	ABOUT("The priority of executions whose start gives them none")},
 	{"step", "fairness", SEE("fairness", "Tasks of the same priority have their turn key by key")},
 	{"document", "fairness", SEE("fairness", "The fairness of steps that have none")},
@@ -89,35 +91,31 @@ static const KeyShape shapes[] = {
 	{"step", "save", SEE("save", "Where the result is stored")},
 	{"step", "sink", SEE("save", "Another name of save")},
 	{"step", "loop", SEE("loop", "The step is done for each item of a list")},
-	{"step", "code", TEXT_OR("\"object\", \"null\"") ", "
-	ABOUT("Program text; it is never rendered")},
+	{"step", "code", ABOUT("Program text; it is never rendered")},
 	{"step", "statement", ABOUT("SQL of a step of type sql; :name stands for a parameter")},
-	{"target", "step", "\"type\": [\"string\", \"number\", \"boolean\"], "
-	ABOUT("The name of a step")},
+	{"target", "step", ABOUT("The name of a step")},
 	{"target", "then", SEE("targets", "The steps that follow if the condition is true")},
 	{"target", "else", SEE("targets", "The steps that follow if it is not")},
-	{"retry", "max_attempts", TEXT_OR("\"integer\"") ", \"default\": 3"},
+	{"retry", "max_attempts", TEXT_OR("\"number\", \"null\"") ", \"default\": 3"},
 	{"retry", "initial_delay", SEE("duration", "The delay after the first failed attempt")},
 	{"retry", "retry_delay", SEE("duration", "Another name of initial_delay")},
 	{"retry", "max_delay", SEE("duration", "No delay is longer")},
-	{"retry", "backoff_multiplier", TEXT_OR("\"number\"") ", \"default\": 2"},
-	{"retry", "jitter", TEXT_OR("\"boolean\"") ", \"default\": true"},
+	{"retry", "backoff_multiplier", TEXT_OR("\"number\", \"null\"") ", \"default\": 2"},
+	{"retry", "jitter", "\"default\": true"},
 	{"retry", "retry_when", SEE("condition", "Another attempt is made if this is true")},
 	{"retry", "stop_when", SEE("condition", "No other attempt is made if this is true")},
-	{"loop", "mode", TEXT_OR("\"null\"")
-	", \"examples\": [\"sequential\", \"async\", \"parallel\", \"distributed\"]"},
-	{"loop", "concurrency", TEXT_OR("\"integer\", \"null\"")},
-	{"loop", "task", "\"type\": [\"object\", \"array\"], " ABOUT("What is done for each item")},
-	{"save", "storage", TEXT_OR("\"object\"")
-	", \"examples\": [\"event\", \"postgres\", \"duckdb\", \"http\"]"},
+	{"loop", "mode", "\"examples\": [\"sequential\", \"async\", \"parallel\", \"distributed\"]"},
+	{"loop", "concurrency", ABOUT("How many items are under way at the same time")},
+	{"loop", "task", ABOUT("What is done for each item")},
+	{"save", "storage", "\"examples\": [\"event\", \"postgres\", \"duckdb\", \"http\"]"},
 	{"save", "mode",
-	"\"type\": \"string\", \"examples\": [\"append\", \"insert\", \"overwrite\", \"update\", "
+	"\"examples\": [\"append\", \"insert\", \"overwrite\", \"update\", "
 	"\"upsert\"]"},
 	{NULL, "when", SEE("condition", "Nothing happens unless this is true")},
 	{NULL, "condition", SEE("condition", "Another name of when")},
 	{NULL, "pass", SEE("condition", "The step is skipped if this is true")},
-	{NULL, "desc", TEXT_OR("\"number\", \"null\"")},
-	{NULL, "description", TEXT_OR("\"number\", \"null\"")},
+	{NULL, "desc", ABOUT("For people")},
+	{NULL, "description", ABOUT("For people")},
 	{NULL, NULL, NULL}
 };
 
@@ -128,13 +126,9 @@ static const char fixed_definitions[] =
 " \"description\": \"Seconds, the text of an interval, or a template\"},"
 "\"limits\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/definitions/limit\"},"
 " {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/limit\"}}]},"
-"\"labels\": {\"type\": [\"object\", \"array\", \"string\", \"null\"]},"
 "\"name\": {\"type\": [\"string\", \"number\", \"boolean\"]},"
 "\"workflow\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/definitions/step\"}},"
-"\"workbook\": {\"anyOf\": [{\"type\": \"null\"},"
-" {\"type\": \"array\", \"items\": {\"type\": \"object\"}},"
-" {\"type\": \"object\", \"additionalProperties\": {\"type\": [\"object\", \"array\", "
-	"\"string\"]}}]},"
+"\"workbook\": {\"type\": [\"array\", \"object\", \"null\"]},"
 "\"targets\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/definitions/name\"},"
 " {\"$ref\": \"#/definitions/target\"},"
 " {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/targets\"}}]},"
@@ -155,9 +149,9 @@ static const KeyMap maps[] = {
 	{"target", NULL, {target_keys, NULL}},
 	{"limit", NULL, {limit_keys, NULL}},
 	{"fairness", "\"null\"", {fairness_keys, NULL}},
-	{"retry", "\"boolean\", \"integer\", \"string\", \"null\"", {retry_keys, NULL}},
+	{"retry", "\"boolean\", \"number\", \"string\", \"null\"", {retry_keys, NULL}},
 	{"loop", "\"null\"", {loop_keys, NULL}},
-	{"save", "\"array\", \"string\", \"boolean\", \"null\"", {save_keys_known, NULL}},
+	{"save", "\"array\", \"string\", \"number\", \"boolean\", \"null\"", {save_keys_known, NULL}},
 	{NULL, NULL, {NULL}}
 };
 
@@ -198,7 +192,8 @@ append_properties(StringInfo schema, const char *map, const char *const *const *
 static void
 append_types(StringInfo schema)
 {
-	appendStringInfoString(schema, "\"type\": {\"type\": [\"string\", \"null\"], \"examples\": [");
+	appendStringInfoString(schema, "\"type\": {\"type\": [\"string\", \"number\", \"boolean\", \"null\"], "
+						   "\"examples\": [");
 	for (int i = 0; action_types[i] != NULL; i++)
 		appendStringInfo(schema, "%s\"%s\"", i == 0 ? "" : ", ", action_types[i]);
 	appendStringInfoString(schema, "]}");
@@ -214,8 +209,9 @@ playbook_schema(void)
 	initStringInfo(&schema);
 	appendStringInfoString(&schema, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\", "
 						   "\"title\": \"NoETL playbook\", \"type\": \"object\", "
-						   "\"anyOf\": [{\"required\": [\"workflow\"]}, {\"required\": "
-	"[\"steps\"]}], ");
+						   "\"anyOf\": [{\"required\": [\"workflow\"]}, "
+						   "{\"required\": [\"steps\"], \"properties\": "
+						   "{\"steps\": {" REF("workflow") "}}}], ");
 	append_properties(&schema, "document", document);
 	appendStringInfo(&schema, ", \"definitions\": {%s", fixed_definitions);
 	append_types(&schema);

@@ -271,6 +271,8 @@ noetl_fork(PG_FUNCTION_ARGS)
 				 errmsg("parameters must be a JSON object")));
 	request.parameters = fork_parameters(store, &source,
 										 PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+	request.labels = store_get_labels(store, source.execution_id);
+	request.priority = source.priority;
 	if (request.version < 1 ||
 		!catalog_find(request.path, request.version, DT_NOEND, &request.catalog_id))
 		ereport(ERROR,

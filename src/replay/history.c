@@ -440,11 +440,11 @@ past_signal_known(void *arg, const char *id)
 
 /* ValueSource.moment: a wait takes the time from its step_started, if it began. */
 static bool
-past_moment(void *arg, const char *text, TimestampTz *moment, char **error)
+past_moment(void *arg, const char *text, TimestampTz now, TimestampTz *moment, char **error)
 {
 	Replay	   *replay = (Replay *) arg;
 
-	return engine_moment(replay->model->execution.started_by, text, moment, error);
+	return engine_moment(replay->model->execution.started_by, text, now, moment, error);
 }
 
 /* Finds what the event that ended an attempt says of the statement's failure. */

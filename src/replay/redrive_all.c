@@ -34,18 +34,10 @@ typedef bool (*BulkWork) (int64 execution_id);
 	" AND (x.path OPERATOR(pg_catalog.=) $1 OR ($1 IS NULL AND x.parent_execution_id IS NULL))"
 #define IN_ORDER " ORDER BY x.execution_id"
 
-/*
- * A held step whose failure is meant, that is the newest one.  Without conditions any is:
- * the event may have the name that the step had before a migration.
- */
+/* A held step whose failure is meant, that is the newest one. */
 #define HELD_STEP \
 	"EXISTS (SELECT FROM noetl.run AS r" \
-	" LEFT JOIN LATERAL (SELECT e.error, e.created_at FROM noetl.event AS e" \
-	"  WHERE e.execution_id OPERATOR(pg_catalog.=) r.execution_id" \
-	"  AND e.node_name OPERATOR(pg_catalog.=) r.step_name" \
-	"  AND e.event_type OPERATOR(pg_catalog.=) 'step_held'" \
-	"  AND noetl.visit_of(e.node_id, e.execution_id, e.node_name) OPERATOR(pg_catalog.=) r.visit" \
-	"  ORDER BY e.event_id DESC LIMIT 1) AS e ON true" \
+	" LEFT JOIN LATERAL noetl.held_since(r.execution_id, r.step_name, r.visit) AS e ON true" \
 	" WHERE r.execution_id OPERATOR(pg_catalog.=) x.execution_id" \
 	" AND r.state OPERATOR(pg_catalog.=) 'held'" \
 	" AND ($2 IS NULL OR e.error OPERATOR(pg_catalog.~~) $2)" \

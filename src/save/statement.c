@@ -590,7 +590,9 @@ read_keys(const JsonbValue *settings)
 {
 	JsonbValue	value;
 
-	return json_get(settings, "key", &value) || json_get(settings, "keys", &value) ?
+	/* an empty key does not hide its other name */
+	return (json_get(settings, "key", &value) && value.type != jbvNull) ||
+		json_get(settings, "keys", &value) ?
 		save_keys(&value) : NIL;
 }
 

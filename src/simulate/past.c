@@ -428,9 +428,9 @@ past_signal_known(void *arg, const char *id)
 
 /* ValueSource.moment */
 static bool
-past_moment(void *arg, const char *text, TimestampTz *moment, char **error)
+past_moment(void *arg, const char *text, TimestampTz now, TimestampTz *moment, char **error)
 {
-	return engine_moment(GetUserId(), text, moment, error);
+	return engine_moment(GetUserId(), text, now, moment, error);
 }
 
 /* Makes the log of an execution answer the broker's questions. */

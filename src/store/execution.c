@@ -167,6 +167,18 @@ store_get_execution(Store *store, int64 execution_id, Execution *execution)
 	return true;
 }
 
+/* Reads the labels of an execution (store/store.h). */
+Jsonb *
+store_get_labels(Store *store, int64 execution_id)
+{
+	StoreTable *table = store_table(store, REL_EXECUTION);
+
+	if (!store_fetch_by_id(store, table, REL_EXECUTION_PKEY, execution_id) ||
+		slot_attisnull(table->scan_slot, EXECUTION_LABELS))
+		return NULL;
+	return slot_jsonb(table->scan_slot, EXECUTION_LABELS);
+}
+
 /* ---------------------------------------------------------------------------
  * The row as a lock
  * ---------------------------------------------------------------------------

@@ -115,6 +115,9 @@ typedef struct ExecutionEnd
 /* Reads an execution; returns false when it has no row. */
 extern bool store_get_execution(Store *store, int64 execution_id, Execution *execution);
 
+/* Reads the labels of an execution, which Execution does not have; NULL: none. */
+extern Jsonb *store_get_labels(Store *store, int64 execution_id);
+
 /*
  * Finds the role that an execution runs for; returns false when there is no such
  * execution.  Needs no Store, and works where nothing can be written.

@@ -67,6 +67,7 @@ static int	sent_first = 0;
 static int	sent_count = 0;
 static double sent_at = 0;		/* the last of them */
 static StringBuf message;
+static StringBuf hint;
 static char sqlstate[6];
 static bool lease_lost = false;
 static double waits_since = 0;	/* monotonic seconds; 0: no answer is awaited */
@@ -109,6 +110,9 @@ remember_error(const PGresult *result)
 	while (message.len > 0 && message.data[message.len - 1] == '\n')
 		message.data[--message.len] = '\0';
 	snprintf(sqlstate, sizeof(sqlstate), "%s", state != NULL ? state : "");
+	text = result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
+	sb_reset(&hint);
+	sb_str(&hint, text != NULL ? text : "");
 }
 
 /* Returns the text of the last error. */
@@ -116,6 +120,13 @@ const char *
 db_message(void)
 {
 	return message.data != NULL ? message.data : "";
+}
+
+/* Returns what the server advises about the last error; empty when that is nothing. */
+const char *
+db_hint(void)
+{
+	return hint.data != NULL ? hint.data : "";
 }
 
 /* Returns the SQLSTATE of the last error; empty when it has none. */
@@ -147,6 +158,16 @@ db_error_is_passing(void)
 	static const char *const classes[] = {"08", "25", "40", "53", "55", "57", "58"};
 
 	return error_is_of_class(classes, sizeof(classes) / sizeof(classes[0]));
+}
+
+/*
+ * Tells whether the last error may be that library and extension are of different
+ * releases.  A session keeps the library with which it began.
+ */
+bool
+db_error_is_of_release(void)
+{
+	return strcmp(sqlstate, "55000") == 0;
 }
 
 /*

@@ -35,9 +35,17 @@ static void
 renew(Task *task)
 {
 	double		pause = options.lease / 3.0;
+	DbStatus	status = DB_GONE;
 
 	(void) task;
-	if ((db_connected() || db_open()) && db_heartbeat(leased) != DB_GONE)
+	if (db_connected() || db_open())
+		status = db_heartbeat(leased);
+	if (status == DB_ERROR && db_error_is_of_release())
+	{
+		db_close();
+		status = DB_GONE;
+	}
+	if (status != DB_GONE)
 		reconnect_delay = 0;
 	else
 	{

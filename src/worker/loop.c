@@ -128,22 +128,37 @@ run_list(TaskList *list)
 	*list = next;
 }
 
+/* Logs an error of a statement, and what the server advises. */
+static void
+log_error(int level, const char *what)
+{
+	log_line(level, "could not %s: %s", what, db_message());
+	if (*db_hint() != '\0')
+		log_line(level, "hint: %s", db_hint());
+}
+
 /*
  * Decides what follows an error of a statement that belongs to no task.  Before the
  * first lease it shows a wrong set-up and is fatal.  Later the session is opened
- * anew, after a pause: an error is no reason to exit.
+ * anew, after a pause: an error is no reason to exit.  An extension that is being
+ * updated is waited for, but with --once.
  */
 NextStep
 loop_after_error(const char *what)
 {
-	if (db_error_is_passing())
+	bool		other_release = db_error_is_of_release();
+
+	if (db_error_is_passing() && !(other_release && options.once && !has_leased))
 	{
-		log_line(!report_in_trouble() ? LOG_ALWAYS : LOG_DETAIL, "could not %s: %s", what,
-				 db_message());
+		log_error(!report_in_trouble() ? LOG_ALWAYS : LOG_DETAIL, what);
+		if (other_release)
+			db_close();
 		report_pause();
+		if (other_release)
+			(void) db_open();
 		return STEP_AGAIN;
 	}
-	log_line(LOG_ALWAYS, "could not %s: %s", what, db_message());
+	log_error(LOG_ALWAYS, what);
 	if (!has_leased)
 	{
 		if (strcmp(db_sqlstate(), "3F000") == 0)

@@ -231,6 +231,8 @@ report_outcome(Task *task, Outcome *out, const TaskList *list, TaskList *next)
 		if (status == DB_ERROR && !db_error_is_passing() && repair_outcome(task, out, &rewritten))
 			continue;
 		log_task(task, LOG_DETAIL, "reporting again: %s", db_message());
+		if (status == DB_ERROR && db_error_is_of_release())
+			db_close();
 		report_back_off(status == DB_ERROR && db_error_is_passing() ? 0.02 * (tries + 1) :
 				 fmin(0.05 * (1 << tries), 5), true);
 	}

@@ -176,6 +176,8 @@ workflow:
   - step: end
 $$) IS NOT NULL AS registered;
 SELECT count(noetl.execute('limits/rate')) FROM generate_series(1, 5);
+SELECT round(extract(epoch FROM w.due - clock_timestamp()) / 60) AS minutes, regexp_replace(w.detail, '\d{4}-.*', '<time>') AS detail
+  FROM noetl.execution AS x, noetl.why(x.execution_id) AS w WHERE x.path = 'limits/rate' AND w.state = 'blocked' ORDER BY w.due;
 SELECT * FROM pg_temp.tasks();
 SELECT full_at - due_at AS ahead, due_at > now() + interval '5 min' AS later FROM noetl.limit_pace WHERE name = 'pace';
 UPDATE noetl.limit_pace SET full_at = full_at - interval '6 min', due_at = due_at - interval '6 min' WHERE name = 'pace';

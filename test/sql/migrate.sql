@@ -577,9 +577,12 @@ $$;
 SELECT migrate_do('migrate/swap', 'a', '{"n": "a1", "more": true}'), migrate_do('migrate/swap', 'a:2', '{"n": "a2", "more": true}'),
        migrate_do('migrate/swap', 'b', '{"n": "b1", "more": true}'), migrate_do('migrate/swap', 'b:2', '{"n": "b2", "more": true}');
 SELECT count(*) FROM noetl.lease('slow', 9, types => '{http}');
-SELECT noetl.fail(queue_id, 'no', 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/swap') AND node_name IN ('a', 'b');
+SELECT noetl.fail(queue_id, 'no ' || node_name, 'slow') FROM noetl.queue WHERE execution_id = newest('migrate/swap') AND node_name IN ('a', 'b');
 SELECT max(severity) FROM noetl.migrate(newest('migrate/swap'), 2, '{"a": "b", "b": "a"}', false);
 SELECT step_name, visit, state FROM noetl.run WHERE execution_id = newest('migrate/swap') ORDER BY 1;
+-- Their errors are known by the names that they have now.
+SELECT step, substring(detail FROM 'no [ab]') AS error, since < now() AS since FROM noetl.why(newest('migrate/swap')) WHERE state = 'held' ORDER BY step;
+SELECT (SELECT count(*) FROM noetl.retry_all('migrate/swap', 'no a')) AS meant, (SELECT count(*) FROM noetl.cancel_all('migrate/swap', 'no c')) AS not_meant;
 SELECT migrate_rebuilt('migrate/swap') AS wrong;
 SELECT noetl.retry(newest('migrate/swap'));
 SELECT * FROM migrate_tasks('migrate/swap');

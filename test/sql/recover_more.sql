@@ -371,6 +371,36 @@ SELECT noetl.execute('recover_more/end') AS x \gset
 SELECT noetl.signal(:x, 'answer', '7'), noetl.skip(:x, 'end', '"by hand"'), noetl.signal(:x, 'told', '0');
 SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT * FROM noetl.verify(:x);
+-- A branch that still reaches it changes nothing, with a result of its own and without one.
+SELECT noetl.execute('recover_more/end') AS x \gset
+SELECT noetl.signal(:x, 'answer', '7'), noetl.skip(:x, 'end', '"by hand"'), noetl.signal(:x, 'told', '1');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: recover_more/plain
+priority: 7
+labels: {kind: plain}
+workflow:
+- {step: start, next: [ask, tell]}
+- {step: ask, type: wait, signal: answer, next: end}
+- {step: tell, type: wait, signal: told, next: end}
+- {step: end}
+$$) > 0 AS registered;
+SELECT noetl.execute('recover_more/plain', labels => '{"kind": "other", "of": "x"}', priority => 3) AS x \gset
+SELECT noetl.signal(:x, 'answer', '7'), noetl.skip(:x, 'end', '"by hand"');
+SELECT noetl.cancel(:x), noetl.redrive(:x), noetl.signal(:x, 'told', '1');
+SELECT status, result FROM noetl.execution WHERE execution_id = :x;
+SELECT * FROM noetl.verify(:x);
+-- A fork has the labels and the priority of what it is forked from.
+SELECT noetl.fork(:x, 'tell') AS y \gset
+SELECT labels, priority FROM noetl.execution WHERE execution_id = :y;
+SELECT * FROM noetl.verify(:y);
+SELECT noetl.execute('recover_more/plain', priority => 0) AS x \gset
+SELECT noetl.fork(:x, 'ask') AS y \gset
+SELECT labels, priority FROM noetl.execution WHERE execution_id = :y;
+SELECT count(noetl.cancel(execution_id)) FROM noetl.execution WHERE path = 'recover_more/plain' AND status = 'RUNNING';
 
 -- What a step of a child is skipped with counts as if the step had been done.
 SELECT noetl.register($$

@@ -66,6 +66,7 @@ SELECT pg_temp.sql('{"data": [{"a": 1, "b": 2}, {"a": 3}], "mode": "update", "ke
 SELECT pg_temp.sql('{"data": {"id": 1, "v": 2}, "mode": "upsert", "key": "id"}');
 SELECT pg_temp.sql('{"data": {"id": 1}, "mode": "upsert", "key": ["id"]}');
 SELECT pg_temp.sql('{"data": {"a": 1, "b": 2, "v": 3}, "mode": "UPSERT", "keys": " a , b "}');
+SELECT pg_temp.sql('{"data": {"id": 1}, "mode": "upsert", "key": null, "keys": ["id"]}');
 SELECT pg_temp.sql('{"data": [{"id": 1, "v": 2}, {"id": "x", "v": null}], "mode": "update", "key": "id"}');
 SELECT pg_temp.sql('{"data": {"a": 1}, "mode": "overwrite"}');
 SELECT inserts FROM (SELECT length(s) - length(replace(s, 'INSERT', 'INSER')) AS inserts

@@ -453,6 +453,10 @@ END
 $$;
 SELECT pg_temp.fastest(:'twenty') < '10 ms' AS fast;
 
+-- Words for times are those of the simulation's clock.
+SELECT u, (SELECT at AT TIME ZONE 'UTC' FROM noetl.simulate(format(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: words\nworkflow: [{step: nap, type: wait, for: 1 day, next: w}, {step: w, type: wait, until: "%s"}]', u), at => '2031-02-27 20:30:00.5Z')
+           WHERE step = 'w' AND event_type = 'step_completed') AS ends
+  FROM unnest(ARRAY['now', 'today', 'yesterday 22:00', 'TOMORROW 09:00 UTC', 'tomorrow12:00+02']) AS u;
 -- What is wrong is said as noetl.register() says it, or names the argument.
 SELECT * FROM noetl.simulate('kind: Playbook');
 SELECT * FROM noetl.simulate(:'shop', '[1]');

@@ -146,3 +146,7 @@ SELECT status, result FROM noetl.execution WHERE execution_id = :x;
 SELECT noetl.render('["{{ result.data.n }}", "{{ result.result.n }}", "{{ http.data.data.x }} {{ http.x }}", "{{ list.count }}", "{{ result.items }}", "{{ nobody }}"]',
                     '{"result": {"n": 1, "items": 2}, "http": {"status_code": 200, "data": {"x": 3}}, "list": [1, 2]}', true);
 SELECT noetl.render('"{{ result.data.n }}"'::jsonb, '{"result": {"n": 1}}', false);
+-- get() finds what a member finds, "in" is about the keys of the value itself.
+SELECT noetl.render($$["{{ http.get('x') }}", "{{ http.get('y', 7) }}", "{{ http | get('x') }}", "{{ http.get('data').get('data').x }}", "{{ map.get('data').n }}", "{{ map.get('result') == map }}", "{{ 'x' in http }}", "{{ http.x is defined }}"]$$,
+                    '{"http": {"status_code": 200, "data": {"x": 3}}, "map": {"n": 1}}', true);
+SELECT noetl.render($$["{{ http.get('x', 'none') }}", "{{ http | get('data') }}", "{{ http.get('result') }}"]$$, '{"http": {"status_code": 200, "data": {"x": 3}}}', false);

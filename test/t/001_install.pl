@@ -79,5 +79,32 @@ is( $node->safe_psql(
 	'',
 	'pg_dump keeps the contents of every table and sequence');
 
+# A timer that is on and does nothing, as the library is not preloaded: whoever creates the
+# extension is told, and who asks why something overdue is not done.
+$node->safe_psql('postgres', 'CREATE DATABASE idle');
+($status, undef, $stderr) = $node->psql('idle', 'CREATE EXTENSION noetl');
+is($stderr, '', 'who has no timer hears nothing of it');
+$node->safe_psql(
+	'idle', q{
+	SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: nap\nworkflow: [{step: nap, type: wait, for: 0.01}]');
+	SELECT noetl.execute('nap');
+	SELECT pg_sleep(0.1)});
+my $why = q{SELECT w.hint FROM noetl.execution AS x, noetl.why(x.execution_id) AS w};
+is($node->safe_psql('idle', $why), 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.',
+	'what to do about what is overdue');
+$node->append_conf('postgresql.conf', 'noetl.timer = on');
+$node->reload;
+$node->safe_psql('postgres', 'CREATE DATABASE hopeful');
+($status, undef, $stderr) = $node->psql('hopeful', 'CREATE EXTENSION noetl');
+like($stderr, qr/WARNING:  noetl\.timer is on and has no effect\nHINT:  Add noetl to shared_preload_libraries/, 'a timer that does nothing is a warning');
+like($node->safe_psql('idle', $why), qr/noetl\.timer = on has no effect as long as noetl is not in shared_preload_libraries\.$/, 'and in the hint');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'noetl'\nnoetl.timer_databases = 'none'");
+$node->restart;
+$node->safe_psql('postgres', 'CREATE DATABASE served');
+($status, undef, $stderr) = $node->psql('served', 'CREATE EXTENSION noetl');
+is($stderr, '', 'one that works is none');
+is($node->safe_psql('idle', $why), 'SELECT noetl.enqueue_next(), start a worker, or set noetl.timer = on.',
+	'and the hint is the other');
+
 $node->stop;
 done_testing();

@@ -187,6 +187,12 @@ $execution = execute(<<'EOT', '{numbers: [3, 4]}');
     auth: pg_own
     table: summary
     data: {id: "{{ execution_id }}", results: "{{ results | tojson }}", count: "{{ count }}"}
+  next: named
+- step: named
+  type: iterator
+  collection: [5]
+  element: n
+  task: {tool: python, code: "result = n", save: null, sink: {storage: postgres, auth: pg_own, table: squares, data: {id: "named {{ n }}"}}}
   next: bad
 - step: bad
   type: iterator
@@ -196,7 +202,7 @@ $execution = execute(<<'EOT', '{numbers: [3, 4]}');
   task: {tool: python, code: "result = n", save: {storage: postgres, auth: pg_own, table: squares, data: {id: "{{ n }}", i: "{{ 'x' if n == 1 else 2 }}"}}}
 EOT
 drain();
-is(rows('squares'), "(2,2,) ($execution:0:3,0,9) ($execution:1:4,1,16)", 'a save after each item');
+is(rows('squares'), "(\"named 5\",,) (2,2,) ($execution:0:3,0,9) ($execution:1:4,1,16)", 'a save after each item, also beside an empty one');
 is(sql('SELECT results, count FROM summary'), '[{"value": 3, "square": 9}, {"value": 4, "square": 16}]|2', 'and one after all');
 like(events_of($execution, 'NULL', 'act'), qr/^iterator_started, (iteration_started\S+ |save_\S+ |iteration_completed\S+ )+save_started, save_completed, action_completed$/, 'in order');
 is(sql("SELECT string_agg(event_type || current_index, ',' ORDER BY event_type, current_index) FROM noetl.event WHERE execution_id = $execution AND node_name = 'act' AND event_type LIKE 'save%' AND current_index IS NOT NULL"),

@@ -148,4 +148,29 @@ $trouble->signal('TERM');
 $trouble->finish;
 is(() = $log =~ /could not lease: .* does not exist/g, 1, 'and has said once what was wrong') or diag($log);
 
+#
+# An extension of another release than the library
+#
+my $release = sql(q{SELECT extversion FROM pg_extension WHERE extname = 'noetl'});
+foreach my $slots (1, 3)
+{
+	sql(q{UPDATE pg_extension SET extversion = '9.9.9' WHERE extname = 'noetl'});
+	my $begun = time;
+	$trouble = start_worker(\$log, '--once', '--concurrency', $slots);
+	$trouble->finish;
+	is($trouble->full_result(0), 256, "a worker with --once ends with an error, slots: $slots");
+	cmp_ok(time - $begun, '<', 30, 'at once');
+	like($log, qr/the library of noetl is of version \S+, the extension in this database of 9\.9\.9\n.*hint: ALTER EXTENSION noetl UPDATE/, 'and says what the server advises');
+	my $from = -s $node->logfile;
+	$trouble = start_worker(\$log, '--concurrency', $slots);
+	ok(has_said($trouble, \$log, qr/hint: ALTER EXTENSION noetl UPDATE/), 'without it, it waits');
+	sql(qq{UPDATE pg_extension SET extversion = '$release' WHERE extname = 'noetl'});
+	my $then = execute_step("tool: shell\ncommand: echo then\n");
+	ok(wait_for("SELECT status = 'COMPLETED' FROM noetl.execution WHERE execution_id = $then"), 'and works when they are of one release');
+	$trouble->signal('TERM');
+	$trouble->finish;
+	is(() = $log =~ /hint: /g, 1, 'having said it once');
+	cmp_ok(() = slurp_file($node->logfile, $from) =~ /SET search_path = pg_catalog, pg_temp;SET jit/g, '>', 1, 'in another session');
+}
+
 done_testing();

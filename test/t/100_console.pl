@@ -93,9 +93,9 @@ is(form_token($two_tabs, '/login'), $first_tab, 'the login can be open twice');
 
 my $ann = login($console, 'ann', 'ann pw');
 is($ann->{answer}{status}, 303, 'role and password open a session');
-my ($cookie) = grep { /^noetl_session=/ } @{ $ann->{answer}{headers}{'set-cookie'} };
-like($cookie, qr/^noetl_session=[0-9a-f]{64}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=\d+$/,
-	'whose cookie no script reads and no other site sends');
+my ($cookie) = grep { /^noetl_session_/ } @{ $ann->{answer}{headers}{'set-cookie'} };
+like($cookie, qr/^noetl_session_$console->{port}=[0-9a-f]{64}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=\d+$/,
+	'whose cookie no script reads and no other site sends, and that no other port replaces');
 my $overview = get($ann, '/');
 is($overview->{status}, 200, 'the overview is there');
 is($overview->{headers}{'content-security-policy'},
@@ -118,6 +118,17 @@ is(status_of($id), 'RUNNING', 'nothing was done');
 is(get($ann, "/execution/$id/cancel")->{status}, 404, 'a GET is no action');
 is(get($ann, '/start')->{status}, 405, 'nor is it a start');
 is(status_of($id), 'RUNNING', 'and changes nothing');
+
+# The backlog: priority, ready, in flight, waiting for the next attempt, paused, blocked
+sub backlog { my ($browser) = @_; my ($row) = get($browser, '/')->{content} =~ /<tr><td>shell<\/td><td>work<\/td>(.*?)<td[^>]*>(?:(?!<td).)*<\/tr>/s; return join(' ', ($row // 'none') =~ />(\w+)</g) }
+is(backlog($ann), '0 1 0 0 0 0', 'the backlog has a task that is ready');
+sql(q{SELECT noetl.pause_tasks(type => 'shell')});
+is(backlog($ann), '0 0 0 0 1 0', 'one whose type is paused');
+sql(q{SELECT noetl.resume_tasks(type => 'shell')});
+sql("SELECT noetl.pause($id)");
+is(backlog($ann), '0 0 0 0 1 0', 'one whose execution is paused');
+sql("SELECT noetl.resume($id)");
+
 my $rebound = raw_socket($console, "GET /login HTTP/1.1\r\nHost: evil.example:80\r\nConnection: close\r\n\r\n");
 like(join('', <$rebound>), qr/^HTTP\/1.1 421/, 'a name that somebody has pointed here is refused');
 
@@ -311,7 +322,7 @@ is(scalar(grep { $_ > 1 } values %waits), 0, 'each once');
 is($pages, 3, 'fifty a page');
 
 # Live updates
-my $listener = raw_socket($console, "GET /live?execution=$anns HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$ann->{cookies}{noetl_session}\r\n\r\n");
+my $listener = raw_socket($console, "GET /live?execution=$anns HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($ann) ]}\r\n\r\n");
 my $heard = '';
 sub hear
 {
@@ -373,7 +384,7 @@ is(login($short, 'ann', 'ann pw')->{answer}{status}, 503, 'sessions are bounded'
 foreach (1 .. 14)
 {
 	sleep 1;
-	close(raw_socket($short, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$idle->{cookies}{noetl_session}\r\n\r\n"));
+	close(raw_socket($short, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($idle) ]}\r\n\r\n"));
 }
 is(get($idle, '/')->{headers}{location}, '/login', 'and end when nobody does anything, though a page listens');
 is(login($short, 'ann', 'ann pw')->{answer}{status}, 303, 'then there is room again');
@@ -416,7 +427,7 @@ waitpid($_, 0) foreach @crowds;
 # Slow browsers: the one where more than half of the connections are in use, the other where there is room
 my $tight = start_console('--max-connections', 10);
 my $listens = login($tight, 'ann', 'ann pw');
-my @listening = map { raw_socket($tight, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$listens->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+my @listening = map { raw_socket($tight, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($listens) ]}\r\n\r\n") } 1 .. 6;
 like(scalar(<$_>), qr/ 200 /, 'a page listens') foreach @listening;
 my $slow = raw_socket($tight, 'GET / HTTP/1.1');
 my $alone = raw_socket($console, 'GET / HTTP/1.1');
@@ -444,7 +455,7 @@ foreach (1 .. 2)
 	my $stuck = login($console, 'ann', 'ann pw');
 	push @stopped, sql($newest);
 	kill('STOP', $stopped[-1]);
-	push @waiting_pages, map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$stuck->{cookies}{noetl_session}\r\n\r\n") } 1 .. 6;
+	push @waiting_pages, map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: @{[ session_cookie($stuck) ]}\r\n\r\n") } 1 .. 6;
 }
 sleep 1;
 is(get($ann, '/schedules')->{status}, 200, 'who waits for the database holds up no other session');
@@ -455,7 +466,7 @@ is(scalar(grep { scalar(<$_>) =~ / 200 / } @waiting_pages), 12, 'and has the pag
 my $hung = start_console('--max-connections', 10);
 my $watcher = login($hung, 'ann', 'ann pw');
 my $hung_pid = sql($newest);
-my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$watcher->{cookies}{noetl_session}\r\n\r\n");
+my $watched = raw_socket($hung, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($watcher) ]}\r\n\r\n");
 like(scalar(<$watched>), qr/ 200 /, 'a page listens while its session is about to hang');
 kill('STOP', $hung_pid);
 my @half = map { raw_socket($hung, 'GET / HTTP/1.1') } 1 .. 7;

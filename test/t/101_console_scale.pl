@@ -134,7 +134,7 @@ cmp_ok($read, '<', 5_000, 'the page of one execution reads few rows');
 sub stream
 {
 	my ($role, $query) = @_;
-	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$who{$role}{cookies}{noetl_session}\r\n\r\n");
+	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($who{$role}) ]}\r\n\r\n");
 	return { socket => $socket, heard => '', role => $role, query => $query };
 }
 # Listens until all streams have heard something, or for some seconds.
@@ -196,7 +196,7 @@ listen_for(qr/retry: 5000/, 60, $busy);
 my $anns = sql(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'noetl-console' AND usename = 'ann'});
 my $waiting = q{SELECT query_start FROM pg_stat_activity WHERE application_name = 'noetl-console: watch'};
 kill('STOP', $anns);
-my $hung = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$who{ann}{cookies}{noetl_session}\r\n\r\n");
+my $hung = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($who{ann}) ]}\r\n\r\n");
 sleep 0.5;
 $busy->{heard} = '';
 my $began = sql($waiting);

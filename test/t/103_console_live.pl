@@ -29,7 +29,7 @@ sub cpu
 sub listen_as
 {
 	my ($browser) = @_;
-	my $socket = raw_socket($console, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$browser->{cookies}{noetl_session}\r\n\r\n");
+	my $socket = raw_socket($console, "GET /live HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($browser) ]}\r\n\r\n");
 	my $head = '';
 	while (<$socket>)
 	{
@@ -89,7 +89,7 @@ sub listen_to
 	$browser ||= $ann;
 	get($browser, "/execution/$execution")->{content} =~ /data-live="([^"]+)"/;
 	my $query = $1 =~ s/&amp;/&/gr;
-	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$browser->{cookies}{noetl_session}\r\n\r\n");
+	my $socket = raw_socket($console, "GET /live?$query HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($browser) ]}\r\n\r\n");
 	while (defined(my $line = <$socket>)) { last if $line =~ /retry: / }
 	return $socket;
 }
@@ -131,7 +131,7 @@ my $lock = $node->background_psql('postgres');
 $lock->query_safe('BEGIN; LOCK TABLE noetl.schedule');
 my $busy = shift @many;
 my $busy_page = shift @pages;
-my $slow_page = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$busy->{cookies}{noetl_session}\r\n\r\n");
+my $slow_page = raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: @{[ session_cookie($busy) ]}\r\n\r\n");
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'ann'"), 'a session is busy with a page');
 sql("SET ROLE ann; SELECT noetl.signal($changing, 'kept')");
 # the page gives up after five seconds

@@ -130,12 +130,14 @@ my $ann = login($console, 'ann', 'ann pw');
 my $bob = login($console, 'bob', 'bob pw');
 sub with_cookie { my ($cookie, $path) = @_; return request({ %$console, cookies => {} }, 'GET', $path || '/', headers => { Cookie => $cookie })->{status} }
 my $session = $ann->{cookies}{noetl_session};
-is(with_cookie("noetl_session=$session"), 200, 'the cookie of a session');
-is(with_cookie("a=b;  noetl_session=$session; c=d"), 200, 'among others');
-is(with_cookie("other_session=" . 'a' x 64 . "; noetl_session=$session"), 200, 'after one whose name is as long');
-is(with_cookie($_), 303, 'what is none: ' . substr($_, 0, 20)) foreach "noetl_session$session", "noetl_sessionx$session", "xnoetl_session=$session", "noetl_session=${session}0",
-  'noetl_session=' . 'f' x 3000, 'noetl_session=' . substr($session, 1), 'noetl_session=', 'noetl_session';
-like(request({ %$console, cookies => {} }, 'GET', '/login', headers => { Cookie => 'noetl_login=' . 'Z' x 64 })->{content}, qr/name="csrf" value="[0-9a-f]{64}"/, 'a login takes no token that is none');
+my $name = "noetl_session_$console->{port}";
+is(with_cookie("$name=$session"), 200, 'the cookie of a session');
+is(with_cookie("a=b;  $name=$session; c=d"), 200, 'among others');
+is(with_cookie(('o' x length $name) . '=' . 'a' x 64 . "; $name=$session"), 200, 'after one whose name is as long');
+is(with_cookie('noetl_session_' . ($console->{port} ^ 1) . '=' . 'a' x 64 . "; $name=$session"), 200, 'beside that of a console at another port');
+is(with_cookie($_), 303, 'what is none: ' . substr($_, 0, 24)) foreach "$name$session", "${name}x$session", "x$name=$session", "$name=${session}0",
+  "$name=" . 'f' x 3000, "$name=" . substr($session, 1), "$name=", $name, "noetl_session=$session", "${name}0=$session";
+like(request({ %$console, cookies => {} }, 'GET', '/login', headers => { Cookie => "noetl_login_$console->{port}=" . 'Z' x 64 })->{content}, qr/name="csrf" value="[0-9a-f]{64}"/, 'a login takes no token that is none');
 
 #
 # Addresses
@@ -173,7 +175,7 @@ sub last_of { my ($count) = @_; return request($ann, 'POST', '/lint', content =>
 like(last_of(2000), qr/nothing/, 'two thousand fields of a form are read');
 unlike(last_of(2001), qr/nothing/, 'and no more');
 is(request($ann, 'POST', '/editor', content => "csrf=$ann->{csrf}&action=check&content=%FF", headers => { 'Content-Type' => 'application/x-www-form-urlencoded' })->{status}, 400, 'a form that is no text');
-is(request($ann, 'POST', '/editor', content => 'x' x 8193, headers => { 'Content-Type' => 'application/x-www-form-urlencoded', Cookie => 'noetl_session=' . 'f' x 64 })->{status}, 413, 'a large body of who has no session');
+is(request($ann, 'POST', '/editor', content => 'x' x 8193, headers => { 'Content-Type' => 'application/x-www-form-urlencoded', Cookie => session_cookie($ann, 'f' x 64) })->{status}, 413, 'a large body of who has no session');
 
 #
 # Lists
@@ -309,10 +311,10 @@ foreach ([ 'of two kinds', "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\
 	like($answer, qr{^HTTP/1\.1 400 }, "lengths $what are refused");
 	unlike($answer, qr/^ok$/m, '... and what follows is not answered');
 }
-like(answers_to("HEAD /live HTTP/1.1\r\nHost: localhost\r\nCookie: noetl_session=$ann->{cookies}{noetl_session}\r\n"),
+like(answers_to("HEAD /live HTTP/1.1\r\nHost: localhost\r\nCookie: @{[ session_cookie($ann) ]}\r\n"),
 	qr{^HTTP/1\.1 200 (?:[^\r\n]+\r\n)+\r\nHTTP/1\.1 200 (?:[^\r\n]+\r\n)+\r\nok\n$}, 'HEAD of a stream has no body');
 
-my @waiting = map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: noetl_session=$bob->{cookies}{noetl_session}\r\n\r\n") } 1 .. 8;
+my @waiting = map { raw_socket($console, "GET /schedules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: @{[ session_cookie($bob) ]}\r\n\r\n") } 1 .. 8;
 my ($busy, $until) = (0, time + 60);
 while ($busy < 2 && time < $until)
 {

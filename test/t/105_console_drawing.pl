@@ -197,7 +197,7 @@ sub two_at_a_time
 	foreach my $browser (@browsers)
 	{
 		my $body = "csrf=$browser->{csrf}&action=draw&content=" . url_part(another());
-		push @pages, raw_socket($other, join("\r\n", 'POST /editor HTTP/1.1', 'Host: localhost', 'Connection: close', "Cookie: noetl_session=$browser->{cookies}{noetl_session}",
+		push @pages, raw_socket($other, join("\r\n", 'POST /editor HTTP/1.1', 'Host: localhost', 'Connection: close', "Cookie: @{[ session_cookie($browser) ]}",
 			'Content-Type: application/x-www-form-urlencoded', 'Content-Length: ' . length $body, '', $body));
 		my $until = time + 60;
 		sleep 0.1 until $count->() >= @pages || time > $until;

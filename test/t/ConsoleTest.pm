@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(start_database sql start_console login get post form_token request raw_socket url_part);
+our @EXPORT = qw(start_database sql start_console login get post form_token request raw_socket url_part session_cookie);
 
 my $node;
 my @started;
@@ -63,19 +63,27 @@ sub browser
 	return { %$console, cookies => {} };
 }
 
-# Sends a request as a browser; keeps its cookies.
+# The cookie of a browser's session, or of another token, as a header has it.
+sub session_cookie
+{
+	my ($browser, $token) = @_;
+	return "noetl_session_$browser->{port}=" . (defined $token ? $token : $browser->{cookies}{noetl_session});
+}
+
+# Sends a request as a browser; keeps its cookies, whose names end with the port of the
+# console, by the rest of their names.
 sub request
 {
 	my ($browser, $method, $path, %options) = @_;
 	my %headers = %{ $options{headers} || {} };
-	my $cookies = join('; ', map { "$_=$browser->{cookies}{$_}" } sort keys %{ $browser->{cookies} });
+	my $cookies = join('; ', map { "${_}_$browser->{port}=$browser->{cookies}{$_}" } sort keys %{ $browser->{cookies} });
 	$headers{Cookie} = $cookies if $cookies ne '' && !exists $headers{Cookie};
 	my $answer = $http->request($method, $browser->{base} . $path,
 		{ headers => \%headers, (defined $options{content} ? (content => $options{content}) : ()) });
 	my $set = $answer->{headers}{'set-cookie'} || [];
 	foreach my $cookie (ref $set ? @$set : $set)
 	{
-		my ($name, $value) = $cookie =~ /^([^=]+)=([^;]*)/;
+		my ($name, $value) = $cookie =~ /^([^=]+)_$browser->{port}=([^;]*)/;
 		if ($value eq '') { delete $browser->{cookies}{$name} }
 		else { $browser->{cookies}{$name} = $value }
 	}
