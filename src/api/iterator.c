@@ -177,24 +177,27 @@ noetl_iterator_items(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Puts an item that has ended into the result set (index, failed, value, error). */
+/* Puts an item that has ended into the result set (index, failed, value, error, item). */
 static void
 put_done(ReturnSetInfo *result, const WorkerItem *item)
 {
-	Datum		values[4];
-	bool		nulls[4] = {false, false, item->value == NULL, item->error == NULL};
+	Datum		values[5];
+	bool		nulls[5] = {false, false, item->value == NULL, item->error == NULL,
+	item->item == NULL};
 
 	values[0] = Int32GetDatum(item->index);
 	values[1] = BoolGetDatum(item->failed);
 	values[2] = JsonbPGetDatum(item->value);
 	values[3] = item->error == NULL ? (Datum) 0 : CStringGetTextDatum(item->error);
+	values[4] = JsonbPGetDatum(item->item);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /*
  * noetl.items_done(queue_id, worker_id): returns the items of a leased iterator that
- * have ended in its current attempt.  Empty when the worker does not hold the lease;
- * raises when the current role has not leased the task.
+ * have ended in its current attempt, and those that had completed before the step was
+ * given new ones (noetl.redrive, noetl.retry without an input).  Empty when the worker
+ * does not hold the lease; raises when the current role has not leased the task.
  */
 Datum
 noetl_items_done(PG_FUNCTION_ARGS)

@@ -309,12 +309,42 @@ store_item_states(Store *store, int64 execution_id, const char *step_name, int v
 }
 
 /*
- * Reads the end of an item that a worker reported in the current attempt of a task;
- * returns false when an event is another one.
+ * Returns the newest event that gave the step of a task new attempts with another input
+ * (step_resumed), with which its items begin anew; 0: there is none.
+ */
+static int64
+find_begun_anew(Store *store, const QueueRow *row)
+{
+	StoreTable *table = store_event_table(store, row->execution_id);
+	StoreScan	scan;
+	ScanKeyData keys[2];
+	int64		found = 0;
+
+	store_key_int64(&keys[0], 1, row->execution_id);
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(row->event_id));
+	store_scan_open(&scan, store, table, REL_EVENT_PKEY, SnapshotSelf, 2, BackwardScanDirection);
+	index_rescan(scan.scan, keys, 2, NULL, 0);
+	while (found == 0 && store_scan_next(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (event_type_of(slot_text(scan.slot, EVENT_COL_EVENT_TYPE), NULL) == EVENT_STEP_RESUMED &&
+			!slot_attisnull(scan.slot, EVENT_COL_NODE_ID) &&
+			strcmp(slot_text(scan.slot, EVENT_COL_NODE_ID), row->node_id) == 0 &&
+			slot_jsonb(scan.slot, EVENT_COL_CONTEXT) != NULL)
+			found = DatumGetInt64(slot_column(scan.slot, EVENT_COL_EVENT_ID));
+	}
+	store_scan_close(&scan);
+	return found;
+}
+
+/*
+ * Reads the end of an item that a worker reported in the current attempt of a task, or
+ * in one before the step was given new attempts, since another event; returns false when
+ * an event is another one.  *earlier: it is of such an attempt.
  */
 static bool
 read_worker_item(TupleTableSlot *slot, const IterationKey *key, const QueueRow *row,
-				 WorkerItem *item)
+				 int64 anew, WorkerItem *item, bool *earlier)
 {
 	EventType	type = event_type_of(slot_text(slot, EVENT_COL_EVENT_TYPE), NULL);
 	Jsonb	   *meta;
@@ -331,30 +361,42 @@ read_worker_item(TupleTableSlot *slot, const IterationKey *key, const QueueRow *
 		return false;
 	json_from_jsonb(meta, &value);
 	if (!json_get_int(&value, "iterator_attempt", &attempt) ||
-		attempt != Max(row->attempts - row->lost, 1) || json_get(&value, "ignored", &ignored))
+		json_get(&value, "ignored", &ignored))
+		return false;
+	*earlier = attempt <= row->attempts_before;
+	if (*earlier ? DatumGetInt64(slot_column(slot, EVENT_COL_EVENT_ID)) < anew :
+		attempt != Max(row->attempts - row->lost, 1))
 		return false;
 	item->index = DatumGetInt32(slot_column(slot, EVENT_COL_CURRENT_INDEX));
 	item->failed = type == EVENT_ITERATION_FAILED;
 	item->value = slot_jsonb(slot, EVENT_COL_RESULT);
 	item->error = slot_text(slot, EVENT_COL_ERROR);
+	item->item = slot_jsonb(slot, EVENT_COL_CURRENT_ITEM);
 	return true;
 }
 
-/* Returns the items that have ended in the attempt of a leased task (store/store.h). */
+/* Returns the items of a leased task that need not be done (store/store.h). */
 List *
 store_worker_items(Store *store, const QueueRow *row)
 {
 	IterationKey key = {row->execution_id, row->node_name, 0, row->event_id};
+	int64		anew = row->attempts_before > 0 ? find_begun_anew(store, row) : 0;
 	StoreScan	scan;
+	Bitmapset  *seen = NULL;
 	List	   *items = NIL;
 
-	scan_results(&scan, store, &key, ForwardScanDirection);
+	scan_results(&scan, store, &key, BackwardScanDirection);
 	while (store_scan_next(&scan))
 	{
 		WorkerItem	item;
+		bool		earlier;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!read_worker_item(scan.slot, &key, row, &item))
+		if (!read_worker_item(scan.slot, &key, row, anew, &item, &earlier) ||
+			item.index < 0 || bms_is_member(item.index, seen))
+			continue;
+		seen = bms_add_member(seen, item.index);
+		if (earlier && item.failed)
 			continue;
 		items = lappend(items, palloc(sizeof(WorkerItem)));
 		*(WorkerItem *) llast(items) = item;

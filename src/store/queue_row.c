@@ -114,6 +114,7 @@ queue_read_row(TupleTableSlot *slot, QueueRow *row)
 	row->leased_by = DatumGetObjectId(slot_column(slot, QUEUE_COL_LEASED_BY));
 	row->attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS));
 	row->lost = DatumGetInt32(slot_column(slot, QUEUE_COL_LOST_LEASES));
+	row->attempts_before = DatumGetInt32(slot_column(slot, QUEUE_COL_ATTEMPTS_BEFORE));
 	row->max_attempts = DatumGetInt32(slot_column(slot, QUEUE_COL_MAX_ATTEMPTS));
 	row->event_id = DatumGetInt64(slot_column(slot, QUEUE_COL_EVENT_ID));
 	row->item = slot_attisnull(slot, QUEUE_COL_CURRENT_INDEX) ? -1 :

@@ -601,6 +601,7 @@ typedef struct QueueRow
 	Oid			leased_by;		/* role; InvalidOid: none */
 	int			attempts;
 	int			lost;			/* how many leases have run out */
+	int			attempts_before;	/* made before the step was given new ones */
 	int			max_attempts;
 	int64		event_id;
 	int			item;			/* current_index; -1: none */
@@ -619,11 +620,12 @@ typedef struct WorkerItem
 	bool		failed;
 	Jsonb	   *value;
 	const char *error;			/* or NULL */
+	Jsonb	   *item;			/* the item, if the event has it, or NULL */
 } WorkerItem;
 
 /*
- * Returns the items (WorkerItem *) that have ended in the attempt of a leased task, in
- * the order of the log.
+ * Returns the items (WorkerItem *) that have ended in the attempt of a leased task, and
+ * those that had completed before the step was given new attempts, the newest first.
  */
 extern List *store_worker_items(Store *store, const QueueRow *row);
 

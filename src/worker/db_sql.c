@@ -174,11 +174,12 @@ static const char iterator_sql[] =
 " CASE jsonb_typeof(s.a -> 'task') WHEN 'array' THEN s.a -> 'task'"
 "  ELSE jsonb_build_array(s.a -> 'task') END) WITH ORDINALITY t(task, n) ORDER BY t.n";
 
-/* The items, with what has become of them before the task was given back or lost */
+/* The items, with what has become of those that need not be done, if they are the same */
 static const char items_sql[] =
 "SELECT i.item::text, i.names::text, d.failed, d.value::text, d.error"
 " FROM noetl.iterator_items($1::jsonb, $2::jsonb, $3::text) i"
 " LEFT JOIN noetl.items_done($4::bigint, $5::text) d ON d.index = i.index"
+"  AND (d.item IS NULL OR d.item = i.item)"
 " ORDER BY i.index";
 
 /* The tasks of one body for some items; a program sees the names of the item as its input */

@@ -218,7 +218,7 @@ pass_done(Iteration *it)
 
 /*
  * Takes over what has become of items that an earlier worker went through, before the
- * task was given back or its lease was lost.
+ * task was given back, its lease was lost, or the step was given new attempts.
  */
 static void
 take_over_done(Iteration *it)

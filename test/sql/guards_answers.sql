@@ -284,7 +284,7 @@ BEGIN;
 ALTER TABLE noetl.catalog ADD COLUMN gone text DEFAULT 'x', ADD COLUMN extra text;
 SELECT noetl.register(E'apiVersion: noetl.io/v1\nkind: Playbook\npath: answers/gone\nworkflow:\n- {step: a, type: python, code: x}') AS gone \gset
 ALTER TABLE noetl.catalog DROP COLUMN gone;
-UPDATE noetl.catalog SET meta = '{"seen": true}' WHERE catalog_id IN (:written, :gone) RETURNING path;
+WITH seen AS (UPDATE noetl.catalog SET meta = '{"seen": true}' WHERE catalog_id IN (:written, :gone) RETURNING path) SELECT path FROM seen ORDER BY path;
 UPDATE noetl.catalog SET extra = 'y' WHERE catalog_id = :written;
 ROLLBACK;
 -- A trigger that keeps rows out of the catalog is not passed over.

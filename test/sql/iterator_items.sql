@@ -161,3 +161,46 @@ REVOKE ALL ON FUNCTION noetl.items_done FROM regress_items;
 REVOKE ALL ON SCHEMA noetl FROM regress_items;
 DROP FUNCTION items_denied;
 DROP ROLE regress_items;
+
+-- What has completed before the step was given new attempts stays; the newest end of an item counts.
+SELECT noetl.register($$
+apiVersion: noetl.io/v1
+kind: Playbook
+path: items/kept
+workflow:
+- {step: each, type: iterator, collection: [1, 2, 3, 4], element: x, on_error: hold, retry: {max_attempts: 2, initial_delay: 0}, task: {type: python, code: x}}
+$$) > 0;
+SELECT noetl.execute('items/kept') AS id \gset
+CREATE FUNCTION pg_temp.goes_through(execution bigint, completed int[], failed int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	task noetl.queue;
+	known text;
+BEGIN
+	SELECT * INTO task FROM noetl.lease('w1', types => '{iterator}');
+	SELECT string_agg(format('%s=%s', d.item, d.value), ' ' ORDER BY d.index) INTO known FROM noetl.items_done(task.queue_id, 'w1') AS d;
+	INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_event_id, current_index, current_item, result)
+	SELECT execution, 'iteration_completed', 'each', 'w1', task.event_id, i, to_jsonb(i + 1), to_jsonb(task.attempts) FROM unnest(completed) AS i;
+	INSERT INTO noetl.event (execution_id, event_type, node_name, worker_id, parent_event_id, current_index, error)
+	VALUES (execution, 'iteration_failed', 'each', 'w1', task.event_id, failed, 'odd');
+	PERFORM noetl.fail(task.queue_id, 'odd', 'w1');
+	RETURN 'attempt ' || task.attempts || ': ' || coalesce(known, 'none');
+END
+$$;
+-- The second attempt of the policy begins with the first item; it fails with one that the first had completed.
+SELECT pg_temp.goes_through(:id, '{0,1,3}', 2);
+SELECT pg_temp.goes_through(:id, '{0}', 1);
+SELECT noetl.retry(:id);
+-- What the first of the new attempts completes does not count in the second.
+SELECT pg_temp.goes_through(:id, '{1}', 2);
+SELECT pg_temp.goes_through(:id, '{2}', 1);
+-- With another input all begins anew.
+SELECT noetl.retry(:id, input => '{"more": 1}');
+SELECT pg_temp.goes_through(:id, '{3}', 0);
+SELECT pg_temp.goes_through(:id, '{}', 0);
+SELECT noetl.retry(:id);
+SELECT pg_temp.goes_through(:id, '{}', 0);
+SELECT noetl.cancel(:id);
+SELECT noetl.redrive(:id);
+SELECT pg_temp.goes_through(:id, '{}', 0);
+SELECT * FROM noetl.verify(:id);
+SELECT noetl.cancel(:id);

@@ -230,6 +230,7 @@ SELECT node_name FROM noetl.lease('tester', types => '{twice}');
 SELECT state FROM noetl.progress(:visits) WHERE step = 'twice';
 SELECT noetl.explain(:'visits', 'mermaid') ~ 'class n3 leased' AS coloured, noetl.explain(:'visits', 'dot') ~ 'n3 .*fillcolor="#[0-9a-f]+"' AS in_dot;
 SELECT noetl.cancel(:visits);
+SELECT count(noetl.complete(queue_id, 'null', 'tester')) AS given_up FROM noetl.queue WHERE execution_id = :visits;
 
 -- The metrics tell what is blocked, and of what may be leased no type that is paused.
 CREATE FUNCTION measured() RETURNS SETOF text LANGUAGE sql AS $$

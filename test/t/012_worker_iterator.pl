@@ -469,6 +469,33 @@ $worker->signal('TERM');
 $worker->finish;
 
 #
+# What has completed stays when the execution is redriven, or the held step retried
+#
+foreach my $ending ('fail', 'hold')
+{
+	my $again = $ending eq 'fail' ? 'redrive' : 'retry';
+	$execution = execute_step(<<"EOT", '{xs: [1, 2, 3, 4]}');
+type: iterator
+on_error: $ending
+collection: "{{ xs }}"
+element: x
+task: {tool: shell, command: "echo {{ x }} >> $directory/$again; test {{ x }} != 3 || test -e $directory/mended || exit 1; echo {{ x }}"}
+EOT
+	drain();
+	is(slurp_file("$directory/$again"), "1\n2\n3\n", "an item fails, before $again");
+	sql("SELECT noetl.$again($execution)");
+	drain();
+	is(slurp_file("$directory/$again"), "1\n2\n3\n3\n", "$again begins with the item that has failed");
+	append_to_file("$directory/mended", '');
+	sql("SELECT noetl.$again($execution)");
+	drain();
+	is(slurp_file("$directory/$again"), "1\n2\n3\n3\n3\n4\n", 'and another time, until all have completed');
+	is(result_of($execution, "jsonb_path_query_array(result, '\$.data[*].stdout')"), '["1\n", "2\n", "3\n", "4\n"]', 'the result is whole');
+	is(sql("SELECT count(*) FROM noetl.verify($execution)"), 0, 'and all follows from the log');
+	unlink "$directory/mended";
+}
+
+#
 # Many
 #
 $execution = execute_step(<<'EOT');
