@@ -492,7 +492,7 @@ start_action(BrokerState *state, Run *run, const JsonbValue *transition_input)
 	if (run->stored)
 		decision_add(state, DECIDE_FORGET, run);
 	if (run->started_event_id == 0)
-		{
+	{
 		JsonbValue	input;
 
 		run->is_task = true;

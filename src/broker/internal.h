@@ -180,7 +180,7 @@ extern bool has_conditions(const TransitionList *list);
 /* Finds the input that a run was started with; false: it has none. */
 extern bool run_input(const Run *run, JsonbValue *input);
 
-/* Emits step_started of a run and returns it; the run refers to it from now on. */
+/* Emits step_started of a run, with its input or NULL; the run refers to it from now on. */
 extern Event *emit_step_started(BrokerState *state, Run *run, const JsonbValue *input);
 
 /* Opens a run whose work is not a task of its own; its timeout begins. */

@@ -30,13 +30,9 @@
 	" q.action::text, extract(epoch FROM q.deadline - clock_timestamp()),\n" \
 	" CASE WHEN " NEEDS_NAMES " OR " IS_LEFT " THEN coalesce(q.context, '{}')::text\n" \
 	"  WHEN q.node_type = 'python' THEN q.context::text END,\n" \
-	" " SAVE_OF("q.action") "::text,\n" \
+	" coalesce(q.action -> 'save', q.action -> 'sink')::text,\n" \
 	" CASE WHEN " NEEDS_NAMES " THEN coalesce(q.action -> 'data', '{}')::text END,\n" \
 	" q.current_index, q.catalog_id, " IS_LEFT "\n"
-
-/* What an action saves; a key without a value is none. */
-#define SAVE_OF(action) \
-	"coalesce(nullif(" action " -> 'save', 'null'), " action " -> 'sink')"
 
 /* The rest of what TASK_COLUMNS reads, for a task that is not in the queue */
 #define UNQUEUED(execution_id, node_id, step) \
@@ -222,7 +218,7 @@ TASK_COLUMNS
 " , q.data::text, q.summary::text"
 " FROM (SELECT s.index AS queue_id, " UNQUEUED("$4", "$5", "$6") ","
 " s.type AS node_type, s.action, s.data, s.summary"
-" FROM (SELECT $1::jsonb AS a, " SAVE_OF("$1::jsonb") " AS save,"
+" FROM (SELECT $1::jsonb AS a, coalesce($1::jsonb -> 'save', $1::jsonb -> 'sink') AS save,"
 "  $2::jsonb || " MEMBERS("$1::jsonb -> 'data'", "$3") " || $3::jsonb AS c) w,"
 " LATERAL noetl.save_tasks("
 " coalesce(w.save, w.a - 'type' - CASE w.a ->> 'tool' WHEN 'save' THEN 'tool' ELSE 'type' END),"
